@@ -1,0 +1,132 @@
+"""Everything that can go wrong, in the words of the domain; knows no HTTP."""
+
+
+class StoragedError(Exception):
+    """Base of all errors that storaged raises on purpose; its text is fit for a person to read."""
+
+
+# The database and its schema
+
+
+class DatabaseUnavailable(StoragedError):
+    """The database cannot be reached now."""
+
+
+class SchemaError(StoragedError):
+    """The database's schema is not one that this daemon can work with."""
+
+
+# What a client names
+
+
+class ProductNotFound(StoragedError):
+    """No product has this endpoint."""
+
+    def __init__(self, product: str) -> None:
+        super().__init__(f"There is no product {product!r}. `GET /api/v1/products` lists the products.")
+
+
+class RunNotFound(StoragedError):
+    """The product has no run of this name."""
+
+    def __init__(self, product: str, run: str) -> None:
+        super().__init__(f"Product {product!r} has no run {run!r}. `storectl runs` lists the runs.")
+
+
+class ReportNotFound(StoragedError):
+    """The product has no report of this id."""
+
+    def __init__(self, product: str, report_id: int) -> None:
+        super().__init__(f"Product {product!r} has no report {report_id}.")
+
+
+class JobNotFound(StoragedError):
+    """No job has this token."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(f"There is no job {token!r}. Jobs that ended long ago are pruned.")
+
+
+# The queue
+
+
+class LeaseLost(StoragedError):
+    """The job is no longer held under this lease: it was dropped, cancelled or claimed anew."""
+
+
+class CancelRequested(StoragedError):
+    """Somebody asked that the running job stop."""
+
+
+class NotRetryable(StoragedError):
+    """The job cannot be enqueued again: it has not failed, or its upload is gone."""
+
+
+class AlreadyEnded(StoragedError):
+    """The job has ended, so there is nothing to cancel."""
+
+
+class IdempotencyConflict(StoragedError):
+    """The Idempotency-Key was used with another body."""
+
+
+class WorkerDied(StoragedError):
+    """The worker process that ran a call ended before it answered."""
+
+
+class NodeIdInUse(StoragedError):
+    """Another living daemon has this node id."""
+
+
+# Uploads
+
+
+class BadRequest(StoragedError):
+    """The request is wrong; `faults` lists all that is, as (pointer, detail)."""
+
+    def __init__(self, faults: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{pointer}: {detail}" for pointer, detail in faults))
+        self.faults = faults
+
+
+class UploadTooLarge(StoragedError):
+    """The body is larger than the limit."""
+
+
+class UploadIncomplete(StoragedError):
+    """The client went away before the whole body came."""
+
+
+class SpoolFull(StoragedError):
+    """The spool cannot take the upload."""
+
+
+# What is wrong with what was uploaded: these end a job `failed`
+
+
+class BadArchive(StoragedError):
+    """The upload is not an archive that can be stored."""
+
+
+class BadResultFile(StoragedError):
+    """One result file cannot be read; `entry` names it."""
+
+    def __init__(self, entry: str, detail: str) -> None:
+        super().__init__(f"{entry}: {detail}")
+        self.entry = entry
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type["BadResultFile"], tuple[str, str]]:
+        return type(self), (self.entry, self.detail)
+
+
+class BadResultFiles(StoragedError):
+    """Result files of a store cannot be read; the text lists which and why."""
+
+
+class ReportLimitReached(StoragedError):
+    """The store has more reports than the product takes."""
+
+
+class RunLimitReached(StoragedError):
+    """The product has as many runs as it takes."""
