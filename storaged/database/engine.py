@@ -1,0 +1,93 @@
+"""The pool of connections to PostgreSQL, and what each connection is set to."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import orjson
+
+from storaged.database.sql import Connection
+from storaged.errors import DatabaseUnavailable, SchemaError
+
+OLDEST_SERVER = 14
+
+# What asyncpg and the socket raise when the server is away, restarting, or closed the connection.
+CONNECTION_ERRORS = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    OSError,
+)
+
+
+class Engine:
+    """A pool of connections; the caller of `begin` owns the transaction that it opens."""
+
+    def __init__(self, pool: asyncpg.Pool, dsn: str) -> None:
+        self._pool = pool
+        self.dsn = dsn
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Connection]:
+        """A connection without a transaction: each statement is its own. Raises DatabaseUnavailable."""
+        try:
+            connection = await self._pool.acquire()
+        except CONNECTION_ERRORS as error:
+            raise DatabaseUnavailable(f"The database gives no connection: {error}") from error
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Connection]:
+        """A connection within a transaction, committed when the block ends without an error."""
+        async with self.connect() as connection, connection.transaction():
+            yield connection
+
+
+@asynccontextmanager
+async def open_engine(dsn: str, *, connections: int = 10) -> AsyncIterator[Engine]:
+    """Open the pool; raises DatabaseUnavailable, or SchemaError for a server older than PostgreSQL 14."""
+    try:
+        pool = await asyncpg.create_pool(dsn, min_size=1, max_size=connections, init=prepare_connection)
+    except (*CONNECTION_ERRORS, asyncpg.PostgresError, ValueError) as error:
+        raise DatabaseUnavailable(f"Cannot connect to the database: {error}") from error
+    try:
+        await _check_server(pool)
+        yield Engine(pool, dsn)
+    finally:
+        await pool.close()
+
+
+async def open_connection(dsn: str) -> asyncpg.Connection:
+    """One connection of its own, set up as those of the pool; the caller closes it."""
+    try:
+        connection = await asyncpg.connect(dsn)
+    except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+        raise DatabaseUnavailable(f"Cannot connect to the database: {error}") from error
+    await prepare_connection(connection)
+    return connection
+
+
+async def prepare_connection(connection: asyncpg.Connection) -> None:
+    """JSON columns are Python values on both sides."""
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_encode, decoder=orjson.loads)
+
+
+def _encode(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+async def _check_server(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection:
+        version = connection.get_server_version()
+        encoding = await connection.fetchval("SHOW server_encoding")
+    if version.major < OLDEST_SERVER:
+        raise SchemaError(f"The database runs PostgreSQL {version.major}; storaged needs {OLDEST_SERVER} or newer.")
+    if encoding != "UTF8":
+        raise SchemaError(f"The database's encoding is {encoding}; storaged needs one created with ENCODING 'UTF8'.")

@@ -1,0 +1,88 @@
+"""Named queries from files: `-- name: claim_job` starts one, `:node` names a parameter."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+_NAME = re.compile(r"^-- name: *(\w+)\s*$", re.MULTILINE)
+# A parameter; not a cast (`::text`), not what stands in a literal or a comment.
+_PARAMETER = re.compile(r"'(?:[^']|'')*'|--[^\n]*|(?<![:\w]):([a-z_][a-z0-9_]*)")
+
+
+class Connection(Protocol):
+    """What queries need of a connection; asyncpg's connections and pooled connections have it."""
+
+    async def fetch(self, query: str, *args: Any) -> list[Any]: ...
+    async def fetchrow(self, query: str, *args: Any) -> Any: ...
+    async def fetchval(self, query: str, *args: Any) -> Any: ...
+    async def execute(self, query: str, *args: Any) -> str: ...
+    async def executemany(self, command: str, args: Sequence[Sequence[Any]]) -> None: ...
+    def transaction(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One named query; `text` has `$n` where the file has `:name`."""
+
+    name: str
+    text: str
+    parameters: tuple[str, ...]
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        """The values in the order of the parameters; raises TypeError when a name is missing or too many."""
+        if values.keys() != set(self.parameters):
+            raise TypeError(f"query {self.name} takes {sorted(self.parameters)}, got {sorted(values)}")
+        return [values[name] for name in self.parameters]
+
+    async def fetch(self, conn: Connection, **values: Any) -> list[Any]:
+        return await conn.fetch(self.text, *self.arguments(values))
+
+    async def row(self, conn: Connection, **values: Any) -> Any:
+        """The first row, or None."""
+        return await conn.fetchrow(self.text, *self.arguments(values))
+
+    async def value(self, conn: Connection, **values: Any) -> Any:
+        """The first column of the first row, or None."""
+        return await conn.fetchval(self.text, *self.arguments(values))
+
+    async def execute(self, conn: Connection, **values: Any) -> int:
+        """Run it and say how many rows it touched."""
+        status = await conn.execute(self.text, *self.arguments(values))
+        count = status.rsplit(" ", 1)[-1]
+        return int(count) if count.isdecimal() else 0
+
+
+def sql_folder() -> Path:
+    """`sql/` beside the package in a checkout, `storaged/sql` in an installed wheel."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "sql"
+    return installed if installed.is_dir() else package.parent / "sql"
+
+
+def parse_queries(text: str) -> dict[str, Query]:
+    """All named queries of one file's text."""
+    pieces = _NAME.split(text)[1:]
+    return {name: _parse(name, body) for name, body in zip(pieces[::2], pieces[1::2], strict=True)}
+
+
+@cache
+def load_queries(file: str) -> Mapping[str, Query]:
+    """The queries of `sql/queries/<file>.sql`."""
+    return parse_queries((sql_folder() / "queries" / f"{file}.sql").read_text(encoding="utf-8"))
+
+
+def _parse(name: str, body: str) -> Query:
+    names: list[str] = []
+
+    def number(match: re.Match[str]) -> str:
+        parameter = match.group(1)
+        if parameter is None:
+            return match.group(0)
+        if parameter not in names:
+            names.append(parameter)
+        return f"${names.index(parameter) + 1}"
+
+    return Query(name, _PARAMETER.sub(number, body).strip(), tuple(names))

@@ -1,0 +1,26 @@
+"""Named queries: parameters become numbers, casts and literals stay."""
+
+import pytest
+
+from storaged.database.sql import parse_queries
+
+
+def test_a_name_used_twice_is_one_parameter() -> None:
+    query = parse_queries("-- name: q\nSELECT :a, :b, :a")["q"]
+    assert (query.text, query.parameters) == ("SELECT $1, $2, $1", ("a", "b"))
+
+
+def test_casts_literals_and_comments_are_left_alone() -> None:
+    query = parse_queries("-- name: q\n-- at :noon\nSELECT :a::text, 'it''s :not one', '12:30'")["q"]
+    assert query.parameters == ("a",)
+    assert query.text == "-- at :noon\nSELECT $1::text, 'it''s :not one', '12:30'"
+
+
+def test_a_missing_or_an_unknown_argument_is_an_error() -> None:
+    query = parse_queries("-- name: q\nSELECT :a")["q"]
+    with pytest.raises(TypeError, match=r"takes \['a'\], got \['b'\]"):
+        query.arguments({"b": 1})
+
+
+def test_a_file_holds_several_queries() -> None:
+    assert parse_queries("-- name: one\nSELECT 1;\n-- name: two\nSELECT 2;").keys() == {"one", "two"}
