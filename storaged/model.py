@@ -105,3 +105,60 @@ class Claim:
     crashes: int
     lease_id: UUID
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzerInfo:
+    """What an analysis says of one analyzer; None where it says nothing."""
+
+    name: str
+    version: str | None = None
+    successful: int | None = None
+    failed: int | None = None
+    failed_sources: tuple[str, ...] = ()
+    enabled: frozenset[str] = frozenset()
+    disabled: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class NewStore:
+    """A store that is about to be merged: which run, how, and what the analysis said of itself."""
+
+    product_id: ProductId
+    product: str
+    run: str
+    token: Token | None = None
+    username: str | None = None
+    tag: str | None = None
+    description: str | None = None
+    client_version: str | None = None
+    command: str | None = None
+    duration: float | None = None
+    force: bool = False
+    analyzers: tuple[AnalyzerInfo, ...] = ()
+    # Decide off and unavailable; both empty where these two do not apply.
+    enabled: frozenset[str] = frozenset()
+    disabled: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class MergedStore:
+    """What a merge did. `counts` has the run's reports by detection status after it."""
+
+    store_id: StoreId
+    incoming: int
+    inserted: int
+    replaced: int
+    opened: int
+    closed: int
+    counts: Mapping[str, int]
+    missing_sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A source as it is stored: SHA-256 and size of its bytes, and the bytes as a zlib stream."""
+
+    hash: bytes
+    size: int
+    packed: bytes

@@ -237,6 +237,16 @@ CREATE TABLE report_path (
     PRIMARY KEY (product_id, report_id)
 );
 
+-- Reports with the status that readers see.
+CREATE VIEW current_report AS
+SELECT r.*, run.name AS run, run.last_store,
+       CASE
+           WHEN r.status IN ('new', 'reopened') AND r.status_by <> run.last_store THEN 'unresolved'
+           ELSE r.status
+       END AS detection_status
+FROM report r
+JOIN run ON run.product_id = r.product_id AND run.id = r.run_id;
+
 -- What workers parsed, under the lease of their job, until it is merged or swept.
 
 CREATE UNLOGGED TABLE staged_report (

@@ -1,0 +1,28 @@
+-- Sources, known by the SHA-256 of their bytes.
+
+-- name: missing_contents
+-- Those of the hashes that the product has no content of, in the order given.
+SELECT h.hash
+FROM unnest(:hashes::bytea[]) WITH ORDINALITY AS h (hash, position)
+WHERE NOT EXISTS (SELECT FROM content c WHERE c.product_id = :product AND c.hash = h.hash)
+ORDER BY h.position;
+
+-- name: insert_contents
+INSERT INTO content (product_id, hash, size, data)
+SELECT :product, n.hash, n.size, n.data
+FROM unnest(:hashes::bytea[], :sizes::bigint[], :data::bytea[]) AS n (hash, size, data)
+ORDER BY n.hash
+ON CONFLICT DO NOTHING;
+
+-- name: get_content
+SELECT data FROM content WHERE product_id = :product AND hash = :hash;
+
+-- name: content_of_report_file
+-- What a file of a run held when the report was last seen in it.
+SELECT c.data
+FROM run_file f
+JOIN content c ON c.product_id = f.product_id AND c.hash = f.content_hash
+WHERE f.product_id = :product AND f.run_id = :run AND f.file_id = :file
+  AND (:closed_by::bigint IS NULL OR f.since < :closed_by)
+ORDER BY f.since DESC
+LIMIT 1;

@@ -1,0 +1,184 @@
+-- The merge of a store into its run, in the caller's transaction. docs/statuses.md tells the rules in prose.
+
+-- name: register_checkers
+-- Checkers that the database has not seen yet; rows are never taken away, so this needs no part in the merge.
+INSERT INTO checker (analyzer, name, severity)
+SELECT * FROM unnest(:analyzers::text[], :names::text[], :severities::smallint[])
+ORDER BY 1, 2
+ON CONFLICT DO NOTHING;
+
+-- name: register_files
+-- Paths that the product has not seen yet; sorted, so that two stores cannot wait for each other.
+INSERT INTO file (product_id, id, path)
+SELECT DISTINCT :product::integer, s.file_id, s.path
+FROM staged_file s
+WHERE s.lease_id = :lease
+  AND NOT EXISTS (SELECT FROM file f WHERE f.product_id = :product AND f.id = s.file_id)
+ORDER BY 2
+ON CONFLICT DO NOTHING;
+
+-- name: create_work_tables
+-- What came (one row for each path hash) and what was known (one row for each report hash of the run).
+CREATE TEMPORARY TABLE incoming (
+    path_hash    uuid NOT NULL,
+    report_hash  uuid NOT NULL,
+    ordinal      bigint NOT NULL,
+    checker_id   integer NOT NULL
+) ON COMMIT DROP;
+CREATE TEMPORARY TABLE known (
+    report_hash  uuid NOT NULL,
+    detected_at  timestamptz NOT NULL,
+    was_open     boolean NOT NULL,
+    was_resolved boolean NOT NULL
+) ON COMMIT DROP;
+
+-- name: fill_incoming
+-- Duplicates are dropped across the whole store; the first one in the archive's order stays.
+INSERT INTO incoming
+SELECT DISTINCT ON (s.path_hash) s.path_hash, s.report_hash, s.ordinal, c.id
+FROM staged_report s
+JOIN checker c ON c.analyzer = s.analyzer AND c.name = s.checker
+WHERE s.lease_id = :lease
+ORDER BY s.path_hash, s.ordinal;
+
+-- name: fill_known
+INSERT INTO known
+SELECT report_hash, min(detected_at),
+       bool_or(status IN ('new', 'reopened', 'unresolved')),
+       bool_or(status = 'resolved')
+FROM report
+WHERE product_id = :product AND run_id = :run
+GROUP BY report_hash;
+
+-- name: analyze_work_tables
+ANALYZE incoming, known;
+
+-- name: replace_reports
+-- Rows of a report hash that came again, but by another path, make room for what came.
+WITH gone AS (
+    DELETE FROM report r
+    USING (SELECT DISTINCT report_hash FROM incoming) came
+    WHERE r.product_id = :product AND r.run_id = :run
+      AND r.report_hash = came.report_hash
+      AND NOT EXISTS (SELECT FROM incoming i WHERE i.path_hash = r.path_hash)
+    RETURNING r.id
+), paths AS (
+    DELETE FROM report_path p USING gone WHERE p.product_id = :product AND p.report_id = gone.id
+)
+SELECT count(*) FROM gone;
+
+-- name: open_reports
+-- Closed rows that came again: reopened if the hash was resolved and nothing of it was open, else unresolved.
+UPDATE report r
+SET status = CASE WHEN k.was_resolved AND NOT k.was_open THEN 'reopened' ELSE 'unresolved' END,
+    status_by = :store,
+    fixed_at = NULL
+FROM incoming i
+JOIN known k ON k.report_hash = i.report_hash
+WHERE r.product_id = :product AND r.run_id = :run
+  AND r.path_hash = i.path_hash
+  AND r.status IN ('resolved', 'off', 'unavailable');
+
+-- name: insert_reports
+-- What came and is not there. A hash that the run knows keeps its time of detection.
+WITH inserted AS (
+    INSERT INTO report (product_id, checker_id, run_id, report_hash, path_hash, file_id, line, "column", status_by,
+                        status, path_length, detected_at, message, foreign_hash, annotations)
+    SELECT :product, i.checker_id, :run, s.report_hash, s.path_hash, s.file_id, s.line, s."column", :store,
+           CASE
+               WHEN k.report_hash IS NULL THEN 'new'
+               WHEN k.was_resolved AND NOT k.was_open THEN 'reopened'
+               ELSE 'unresolved'
+           END,
+           s.path_length, coalesce(k.detected_at, :stored_at), s.message, s.foreign_hash, s.annotations
+    FROM incoming i
+    JOIN staged_report s ON s.lease_id = :lease AND s.path_hash = i.path_hash AND s.ordinal = i.ordinal
+    LEFT JOIN known k ON k.report_hash = i.report_hash
+    WHERE NOT EXISTS (
+        SELECT FROM report r WHERE r.product_id = :product AND r.run_id = :run AND r.path_hash = i.path_hash)
+    ORDER BY i.ordinal
+    RETURNING id, path_hash
+), paths AS (
+    INSERT INTO report_path (product_id, report_id, files, steps)
+    SELECT :product, n.id, s.files, s.steps
+    FROM inserted n
+    JOIN incoming i ON i.path_hash = n.path_hash
+    JOIN staged_report s ON s.lease_id = :lease AND s.path_hash = i.path_hash AND s.ordinal = i.ordinal
+    WHERE s.steps IS NOT NULL
+)
+SELECT count(*) FROM inserted;
+
+-- name: close_reports
+-- Hashes that did not come; the verdict is the checker's, fixed_at stays when it was set.
+WITH verdict AS (
+    SELECT c.id,
+           CASE
+               WHEN c.name = ANY (:disabled::text[]) THEN 'off'
+               WHEN :enabled::text[] <> '{}' AND c.name <> ALL (:enabled::text[])
+                    AND c.name NOT LIKE 'clang-diagnostic-%' THEN 'unavailable'
+               ELSE 'resolved'
+           END AS status
+    FROM checker c
+    WHERE c.id IN (SELECT DISTINCT checker_id FROM report WHERE product_id = :product AND run_id = :run)
+)
+UPDATE report r
+SET status = v.status,
+    status_by = :store,
+    fixed_at = coalesce(r.fixed_at, :stored_at)
+FROM verdict v
+WHERE r.product_id = :product AND r.run_id = :run
+  AND v.id = r.checker_id
+  AND r.status <> v.status
+  AND NOT EXISTS (SELECT FROM incoming i WHERE i.report_hash = r.report_hash);
+
+-- name: insert_run_files
+-- The content that each file of the store had, where it is not what the run had of it.
+INSERT INTO run_file (product_id, run_id, file_id, since, content_hash)
+SELECT :product, :run, came.file_id, :store, came.content_hash
+FROM (
+    SELECT DISTINCT ON (s.file_id) s.file_id, c.hash AS content_hash
+    FROM staged_file s
+    LEFT JOIN content c ON c.product_id = :product AND c.hash = s.content_hash
+    WHERE s.lease_id = :lease
+    ORDER BY s.file_id, c.hash NULLS LAST
+) came
+LEFT JOIN (
+    SELECT DISTINCT ON (file_id) file_id, content_hash
+    FROM run_file
+    WHERE product_id = :product AND run_id = :run
+    ORDER BY file_id, since DESC
+) had ON had.file_id = came.file_id
+WHERE had.file_id IS NULL OR had.content_hash IS DISTINCT FROM came.content_hash;
+
+-- name: missing_sources
+-- Files of the store whose content neither came nor was there.
+SELECT DISTINCT s.path
+FROM staged_file s
+WHERE s.lease_id = :lease
+  AND NOT EXISTS (
+      SELECT FROM staged_file o JOIN content c ON c.product_id = :product AND c.hash = o.content_hash
+      WHERE o.lease_id = :lease AND o.file_id = s.file_id)
+ORDER BY 1
+LIMIT :limit;
+
+-- name: count_incoming
+SELECT count(*) FROM incoming;
+
+-- name: count_statuses
+-- How many reports of the run have each detection status, once `store` is its last store.
+SELECT CASE WHEN status IN ('new', 'reopened') AND status_by <> :store THEN 'unresolved' ELSE status END AS status,
+       count(*) AS reports
+FROM report
+WHERE product_id = :product AND run_id = :run
+GROUP BY 1;
+
+-- name: sweep_lease
+WITH reports AS (DELETE FROM staged_report WHERE lease_id = :lease)
+DELETE FROM staged_file WHERE lease_id = :lease;
+
+-- name: sweep_dead_leases
+-- Rows under a lease that no running job holds.
+WITH reports AS (
+    DELETE FROM staged_report s WHERE NOT EXISTS (SELECT FROM job j WHERE j.lease_id = s.lease_id)
+)
+DELETE FROM staged_file s WHERE NOT EXISTS (SELECT FROM job j WHERE j.lease_id = s.lease_id);

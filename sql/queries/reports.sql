@@ -1,0 +1,36 @@
+-- Reports as readers see them.
+
+-- name: list_reports
+-- Reports of a product after the id `after`, in the order of their ids; a filter that is NULL passes everything.
+SELECT r.id, r.run, c.name AS checker, c.analyzer, c.severity, replace(r.report_hash::text, '-', '') AS report_hash,
+       r.foreign_hash, f.path AS file, r.message, r.line, r."column", r.path_length, r.detection_status,
+       r.detected_at, r.fixed_at, r.annotations, r.file_id,
+       CASE WHEN :details::boolean THEN p.steps END AS steps,
+       CASE WHEN :details THEN (
+           SELECT array_agg(pf.path ORDER BY n.position)
+           FROM unnest(p.files) WITH ORDINALITY AS n (id, position)
+           JOIN file pf ON pf.product_id = r.product_id AND pf.id = n.id) END AS files
+FROM current_report r
+JOIN checker c ON c.id = r.checker_id
+JOIN file f ON f.product_id = r.product_id AND f.id = r.file_id
+LEFT JOIN report_path p ON :details AND p.product_id = r.product_id AND p.report_id = r.id
+WHERE r.product_id = :product
+  AND (:runs::text[] IS NULL OR r.run = ANY (:runs))
+  AND (:report::bigint IS NULL OR r.id = :report)
+  AND (:detection_statuses::text[] IS NULL OR r.detection_status = ANY (:detection_statuses))
+  AND (:severities::smallint[] IS NULL OR c.severity = ANY (:severities))
+  AND (:checkers::text[] IS NULL OR c.name ILIKE ANY (:checkers))
+  AND (:files::text[] IS NULL OR f.path LIKE ANY (:files))
+  AND (:report_hashes::uuid[] IS NULL OR r.report_hash = ANY (:report_hashes))
+  AND r.id > :after
+ORDER BY r.id
+LIMIT :limit;
+
+-- name: locate_report
+-- Where a report's sources are found.
+SELECT r.run_id, r.run, r.file_id,
+       CASE WHEN r.status IN ('resolved', 'off', 'unavailable') THEN r.status_by END AS closed_by,
+       coalesce(p.files, '{}') AS files
+FROM current_report r
+LEFT JOIN report_path p ON p.product_id = r.product_id AND p.report_id = r.id
+WHERE r.product_id = :product AND r.id = :report;

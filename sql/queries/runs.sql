@@ -1,0 +1,80 @@
+-- Runs and their history.
+
+-- name: lock_run
+-- With the time of the store to come: now, but after the last one even when a clock was set back.
+SELECT r.id, greatest(clock_timestamp(), s.stored_at + interval '1 microsecond') AS stored_at
+FROM run r
+LEFT JOIN store s ON s.product_id = r.product_id AND s.id = r.last_store
+WHERE r.product_id = :product AND r.name = :name
+FOR UPDATE OF r;
+
+-- name: insert_run
+INSERT INTO run (product_id, name) VALUES (:product, :name) RETURNING id, clock_timestamp() AS stored_at;
+
+-- name: count_runs
+SELECT count(*) FROM run WHERE product_id = :product;
+
+-- name: lock_product_limits
+-- Stores that make a run wait for each other here, so that two cannot both take the last place.
+SELECT run_limit FROM product WHERE id = :product FOR NO KEY UPDATE;
+
+-- name: delete_run
+-- All that belongs to a run; contents and paths are shared and stay.
+WITH paths AS (
+    DELETE FROM report_path p USING report r
+    WHERE r.product_id = :product AND r.run_id = :run AND p.product_id = :product AND p.report_id = r.id
+), reports AS (
+    DELETE FROM report WHERE product_id = :product AND run_id = :run
+), files AS (
+    DELETE FROM run_file WHERE product_id = :product AND run_id = :run
+)
+DELETE FROM run WHERE product_id = :product AND id = :run;
+
+-- name: free_tag
+UPDATE store SET tag = NULL WHERE product_id = :product AND run_id = :run AND tag = :tag;
+
+-- name: insert_store
+INSERT INTO store (product_id, run_id, job_token, username, tag, description, client_version, command, duration,
+                   stored_at)
+VALUES (:product, :run, :job_token, :username, :tag, :description, :client_version, :command, :duration, :stored_at)
+RETURNING id;
+
+-- name: insert_checker_set
+INSERT INTO checker_set (product_id, digest, enabled, disabled)
+SELECT :product, :digest, :enabled::text[], :disabled::text[]
+ON CONFLICT DO NOTHING;
+
+-- name: insert_store_analyzer
+INSERT INTO store_analyzer (product_id, store_id, analyzer, version, successful, failed, failed_sources, checker_set)
+VALUES (:product, :store, :analyzer, :version, :successful, :failed, :failed_sources, :checker_set);
+
+-- name: finish_store
+WITH finished AS (UPDATE store SET counts = :counts WHERE product_id = :product AND id = :store)
+UPDATE run SET last_store = :store WHERE product_id = :product AND id = :run;
+
+-- name: list_runs
+-- Runs by name, `limit` of them after the name `after`.
+SELECT r.name, r.created_at, s.stored_at, s.tag, s.username, s.description, s.client_version, s.duration, s.counts
+FROM run r
+LEFT JOIN store s ON s.product_id = r.product_id AND s.id = r.last_store
+WHERE r.product_id = :product
+  AND (:name::text IS NULL OR r.name = :name)
+  AND (:after::text IS NULL OR r.name > :after)
+ORDER BY r.name
+LIMIT :limit;
+
+-- name: list_history
+-- The stores of a run, the newest first.
+SELECT s.id, s.stored_at, s.tag, s.username, s.description, s.client_version, s.command, s.duration, s.counts,
+       s.job_token,
+       coalesce((
+           SELECT jsonb_agg(jsonb_build_object(
+                      'name', a.analyzer, 'version', a.version, 'successful', a.successful, 'failed', a.failed,
+                      'failed_sources', a.failed_sources) ORDER BY a.analyzer)
+           FROM store_analyzer a WHERE a.product_id = s.product_id AND a.store_id = s.id), '[]'::jsonb) AS analyzers
+FROM store s
+JOIN run r ON r.product_id = s.product_id AND r.id = s.run_id
+WHERE s.product_id = :product AND r.name = :name
+  AND (:before::bigint IS NULL OR s.id < :before)
+ORDER BY s.id DESC
+LIMIT :limit;

@@ -1,0 +1,124 @@
+"""Runs, their stores, and what each store said of itself."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from storaged.database.sql import Connection, load_queries
+from storaged.errors import RunLimitReached, RunNotFound
+from storaged.model import AnalyzerInfo, NewStore, ProductId, RunId, StoreId
+
+QUERIES = load_queries("runs")
+
+
+@dataclass(frozen=True, slots=True)
+class LockedRun:
+    """A run whose row this transaction holds, and the time that its next store bears."""
+
+    id: RunId
+    stored_at: datetime
+
+
+async def lock_run(conn: Connection, new: NewStore, run_limit: int | None) -> LockedRun:
+    """The store's run, locked; made anew when it is not there, or when `force` is set. Raises RunLimitReached."""
+    row = await QUERIES["lock_run"].row(conn, product=new.product_id, name=new.run)
+    if row is not None and new.force:
+        await delete_run(conn, new.product_id, RunId(row["id"]))
+        row = None
+    if row is None:
+        await _check_run_limit(conn, new, run_limit)
+        row = await QUERIES["insert_run"].row(conn, product=new.product_id, name=new.run)
+    return LockedRun(RunId(row["id"]), row["stored_at"])
+
+
+async def insert_store(conn: Connection, new: NewStore, run: LockedRun) -> StoreId:
+    """Write the store to the run's history; a tag that an older store of the run has moves to this one."""
+    if new.tag is not None:
+        await QUERIES["free_tag"].execute(conn, product=new.product_id, run=run.id, tag=new.tag)
+    store = await QUERIES["insert_store"].value(
+        conn,
+        product=new.product_id,
+        run=run.id,
+        job_token=new.token,
+        username=new.username,
+        tag=new.tag,
+        description=new.description,
+        client_version=new.client_version,
+        command=new.command,
+        duration=new.duration,
+        stored_at=run.stored_at,
+    )
+    for analyzer in new.analyzers:
+        await _insert_analyzer(conn, new.product_id, StoreId(store), analyzer)
+    return StoreId(store)
+
+
+async def finish_store(conn: Connection, scope: Mapping[str, int], store: StoreId, counts: Mapping[str, int]) -> None:
+    """Make the store the one that its run shows."""
+    await QUERIES["finish_store"].execute(conn, **scope, store=store, counts=counts)
+
+
+async def delete_run(conn: Connection, product: ProductId, run: RunId) -> None:
+    """Delete a run with its reports and history; contents and paths are shared and stay."""
+    await QUERIES["delete_run"].execute(conn, product=product, run=run)
+
+
+async def list_runs(conn: Connection, product: ProductId, *, after: str | None = None, limit: int) -> list[Any]:
+    """Rows of runs in the order of their names, those after the name `after`."""
+    return await QUERIES["list_runs"].fetch(conn, product=product, name=None, after=after, limit=limit)
+
+
+async def get_run(conn: Connection, product: ProductId, endpoint: str, name: str) -> Any:
+    """The row of one run; raises RunNotFound."""
+    rows = await QUERIES["list_runs"].fetch(conn, product=product, name=name, after=None, limit=1)
+    if not rows:
+        raise RunNotFound(endpoint, name)
+    return rows[0]
+
+
+async def list_history(
+    conn: Connection, product: ProductId, name: str, *, before: int | None = None, limit: int
+) -> list[Any]:
+    """Rows of a run's stores, the newest first, those before the store `before`."""
+    return await QUERIES["list_history"].fetch(conn, product=product, name=name, before=before, limit=limit)
+
+
+async def _check_run_limit(conn: Connection, new: NewStore, run_limit: int | None) -> None:
+    """A product's own limit goes before the one of the settings."""
+    own = await QUERIES["lock_product_limits"].value(conn, product=new.product_id)
+    limit = run_limit if own is None else own
+    if limit is None:
+        return
+    if await QUERIES["count_runs"].value(conn, product=new.product_id) >= limit:
+        raise RunLimitReached(
+            f"Product {new.product!r} has as many runs as it takes ({limit}), so {new.run!r} cannot be made. "
+            "Delete runs that nobody reads, or raise the product's run limit."
+        )
+
+
+async def _insert_analyzer(conn: Connection, product: ProductId, store: StoreId, analyzer: AnalyzerInfo) -> None:
+    enabled, disabled = sorted(analyzer.enabled), sorted(analyzer.disabled)
+    digest = _checker_set_digest(enabled, disabled) if enabled or disabled else None
+    if digest is not None:
+        await QUERIES["insert_checker_set"].execute(
+            conn, product=product, digest=digest, enabled=enabled, disabled=disabled
+        )
+    await QUERIES["insert_store_analyzer"].execute(
+        conn,
+        product=product,
+        store=store,
+        analyzer=analyzer.name,
+        version=analyzer.version,
+        successful=analyzer.successful,
+        failed=analyzer.failed,
+        failed_sources=list(analyzer.failed_sources),
+        checker_set=digest,
+    )
+
+
+def _checker_set_digest(enabled: list[str], disabled: list[str]) -> UUID:
+    text = "\n".join(["+" + name for name in enabled] + ["-" + name for name in disabled])
+    return UUID(bytes=hashlib.md5(text.encode(), usedforsecurity=False).digest())

@@ -1,0 +1,220 @@
+"""What a store makes of the reports that its run had: the rules of docs/statuses.md, one by one."""
+
+import zlib
+from typing import Any
+
+import pytest
+
+from storaged.database.engine import Engine
+from storaged.errors import ReportLimitReached, RunLimitReached
+from storaged.model import Content, NewStore
+from storaged.store import contents, merge, runs
+from storaged.store.reports import ReportFilter, get_sources, list_reports
+from tests.staged import PRODUCT, Found, md5, sha256, store
+
+A, B, C = Found("a"), Found("b"), Found("c")
+
+
+async def reports_of(engine: Engine, run: str = "run") -> list[dict[str, Any]]:
+    async with engine.connect() as conn:
+        return await list_reports(conn, PRODUCT, ReportFilter(runs=[run]), limit=1000, details=True)
+
+
+async def statuses(engine: Engine, run: str = "run") -> dict[str, str]:
+    """Bug to detection status; every row of a bug must agree."""
+    found: dict[str, str] = {}
+    for report in await reports_of(engine, run):
+        bug = report["message"].removesuffix("!")
+        assert found.setdefault(bug, report["detection_status"]) == report["detection_status"]
+    return found
+
+
+async def one(engine: Engine, bug: str) -> dict[str, Any]:
+    (report,) = [report for report in await reports_of(engine) if report["message"] == f"{bug}!"]
+    return report
+
+
+async def test_the_first_store_makes_everything_new(engine: Engine) -> None:
+    merged = await store(engine, [A, B])
+    assert await statuses(engine) == {"a": "new", "b": "new"}
+    assert merged.counts == {"new": 2}
+
+
+async def test_the_same_store_again_writes_no_report_and_reads_as_unresolved(engine: Engine) -> None:
+    await store(engine, [A, B])
+    before = await _versions(engine)
+    merged = await store(engine, [A, B])
+    assert await statuses(engine) == {"a": "unresolved", "b": "unresolved"}
+    assert (merged.inserted, merged.replaced, merged.opened, merged.closed) == (0, 0, 0, 0)
+    assert await _versions(engine) == before
+
+
+async def _versions(engine: Engine) -> list[tuple[Any, ...]]:
+    """Each row with the transaction that wrote it: equal lists mean that nothing was written."""
+    query = """
+        SELECT 'report', id::text, xmin::text, xmax::text FROM report
+        UNION ALL SELECT 'file', id::text, xmin::text, xmax::text FROM file
+        UNION ALL SELECT 'run_file', file_id::text, xmin::text, xmax::text FROM run_file
+        UNION ALL SELECT 'path', report_id::text, xmin::text, xmax::text FROM report_path
+        ORDER BY 1, 2"""
+    async with engine.connect() as conn:
+        return [tuple(row) for row in await conn.fetch(query)]
+
+
+async def test_what_does_not_come_is_resolved_and_what_comes_back_is_reopened_then_unresolved(engine: Engine) -> None:
+    await store(engine, [A, B])
+    detected_at = (await one(engine, "b"))["detected_at"]
+    await store(engine, [A])
+    assert await statuses(engine) == {"a": "unresolved", "b": "resolved"}
+    assert (await one(engine, "b"))["fixed_at"] is not None
+    await store(engine, [A, B])
+    assert await statuses(engine) == {"a": "unresolved", "b": "reopened"}
+    assert (await one(engine, "b"))["fixed_at"] is None
+    assert (await one(engine, "b"))["detected_at"] == detected_at
+    await store(engine, [A, B])
+    assert await statuses(engine) == {"a": "unresolved", "b": "unresolved"}
+
+
+async def test_fixed_at_stays_at_the_store_that_first_missed_the_report(engine: Engine) -> None:
+    await store(engine, [A])
+    await store(engine, [])
+    fixed_at = (await one(engine, "a"))["fixed_at"]
+    await store(engine, [])
+    assert (await one(engine, "a"))["fixed_at"] == fixed_at
+
+
+async def test_another_path_to_a_known_hash_replaces_the_row_and_keeps_its_detection(engine: Engine) -> None:
+    await store(engine, [A])
+    detected_at = (await one(engine, "a"))["detected_at"]
+    merged = await store(engine, [Found("a", way="second")])
+    assert (merged.inserted, merged.replaced) == (1, 1)
+    report = await one(engine, "a")
+    assert (report["detection_status"], report["detected_at"]) == ("unresolved", detected_at)
+
+
+async def test_a_resolved_hash_that_comes_back_by_another_path_is_reopened(engine: Engine) -> None:
+    await store(engine, [A])
+    await store(engine, [])
+    await store(engine, [Found("a", way="second")])
+    assert await statuses(engine) == {"a": "reopened"}
+
+
+async def test_of_several_rows_of_a_hash_only_those_that_came_stay(engine: Engine) -> None:
+    await store(engine, [A, Found("a", way="second"), Found("a", way="third")])
+    merged = await store(engine, [A, Found("a", way="third")])
+    assert merged.replaced == 1
+    assert [report["detection_status"] for report in await reports_of(engine)] == ["unresolved", "unresolved"]
+
+
+async def test_a_disabled_checker_turns_its_missing_reports_off_and_a_missing_one_unavailable(engine: Engine) -> None:
+    other, diagnostic = Found("x", checker="deadcode.DeadStores"), Found("d", checker="clang-diagnostic-unused")
+    await store(engine, [A, other, diagnostic])
+    await store(engine, [], disabled={"core.NullDereference"}, enabled={"core.DivideZero"})
+    assert await statuses(engine) == {"a": "off", "x": "unavailable", "d": "resolved"}
+
+
+async def test_reports_that_were_off_or_unavailable_come_back_as_unresolved(engine: Engine) -> None:
+    other = Found("x", checker="deadcode.DeadStores")
+    await store(engine, [A, other])
+    await store(engine, [], disabled={"core.NullDereference"}, enabled={"core.DivideZero"})
+    await store(engine, [A, other])
+    assert await statuses(engine) == {"a": "unresolved", "x": "unresolved"}
+
+
+async def test_without_a_list_of_enabled_checkers_nothing_is_unavailable(engine: Engine) -> None:
+    await store(engine, [A])
+    await store(engine, [])
+    assert await statuses(engine) == {"a": "resolved"}
+
+
+async def test_duplicates_are_dropped_across_the_store(engine: Engine) -> None:
+    merged = await store(engine, [A, A, B, A])
+    assert (merged.incoming, merged.inserted) == (2, 2)
+
+
+async def test_force_stores_the_run_anew(engine: Engine) -> None:
+    await store(engine, [A, B], tag="first")
+    await store(engine, [A], force=True)
+    assert await statuses(engine) == {"a": "new"}
+    assert [entry["tag"] for entry in await _history(engine)] == [None]
+
+
+async def test_a_tag_moves_to_the_newest_store_that_bears_it(engine: Engine) -> None:
+    await store(engine, [A], tag="v1")
+    await store(engine, [A], tag="v1")
+    assert [entry["tag"] for entry in await _history(engine)] == ["v1", None]
+
+
+async def _history(engine: Engine) -> list[Any]:
+    async with engine.connect() as conn:
+        return await runs.list_history(conn, PRODUCT, "run", limit=100)
+
+
+async def test_runs_do_not_touch_each_other(engine: Engine) -> None:
+    await store(engine, [A, B], run="one")
+    await store(engine, [B], run="two")
+    await store(engine, [], run="two")
+    assert await statuses(engine, "one") == {"a": "new", "b": "new"}
+    assert await statuses(engine, "two") == {"b": "resolved"}
+
+
+async def test_a_store_over_the_report_limit_changes_nothing(engine: Engine) -> None:
+    await store(engine, [A])
+    with pytest.raises(ReportLimitReached, match=r"has 0 reports.*takes -1"):
+        async with engine.begin() as conn:
+            await merge.merge_store(
+                conn, NewStore(PRODUCT, "Default", "run"), md5("lease"), report_limit=-1, run_limit=None
+            )
+    assert await statuses(engine) == {"a": "new"}
+    assert len(await _history(engine)) == 1
+
+
+async def test_a_product_with_all_its_runs_takes_no_other_but_stores_into_those_it_has(engine: Engine) -> None:
+    async with engine.connect() as conn:
+        await conn.execute("UPDATE product SET run_limit = 1")
+    await store(engine, [A])
+    await store(engine, [B])
+    with pytest.raises(RunLimitReached, match="'other' cannot be made"):
+        await store(engine, [A], run="other")
+
+
+async def test_a_source_that_never_came_is_named_and_the_report_is_kept(engine: Engine) -> None:
+    merged = await store(engine, [Found("a", file="/gone.h"), await _with_content(engine, "b", b"int b;")])
+    assert merged.missing_sources == ("/gone.h",)
+    assert await statuses(engine) == {"a": "new", "b": "new"}
+
+
+async def test_the_source_of_a_resolved_report_is_the_one_it_was_last_seen_in(engine: Engine) -> None:
+    old, new = await _with_content(engine, "a", b"old"), await _with_content(engine, "b", b"new")
+    await store(engine, [old])
+    assert await _source(engine, "a") == b"old"
+    await store(engine, [new])
+    assert (await _source(engine, "a"), await _source(engine, "b")) == (b"old", b"new")
+
+
+async def test_a_file_that_changed_elsewhere_shows_its_new_content_without_a_written_report(engine: Engine) -> None:
+    await store(engine, [await _with_content(engine, "a", b"old")])
+    merged = await store(engine, [await _with_content(engine, "a", b"new")])
+    assert (merged.inserted, merged.replaced) == (0, 0)
+    assert await _source(engine, "a") == b"new"
+
+
+async def _with_content(engine: Engine, bug: str, data: bytes) -> Found:
+    async with engine.connect() as conn:
+        await contents.insert_contents(conn, PRODUCT, [Content(sha256(data), len(data), zlib.compress(data))])
+    return Found(bug, content=data)
+
+
+async def _source(engine: Engine, bug: str) -> bytes | None:
+    report = await one(engine, bug)
+    async with engine.connect() as conn:
+        return (await get_sources(conn, PRODUCT, report["id"]))[md5("/src/a.cpp")]
+
+
+async def test_deleting_a_run_leaves_nothing_of_it(engine: Engine) -> None:
+    await store(engine, [A, B])
+    async with engine.begin() as conn:
+        run = await conn.fetchval("SELECT id FROM run")
+        await runs.delete_run(conn, PRODUCT, run)
+        for table in ("run", "store", "report", "report_path", "run_file"):
+            assert await conn.fetchval(f"SELECT count(*) FROM {table}") == 0  # noqa: S608
