@@ -1,0 +1,5 @@
+"""`python -m storaged` is the console script."""
+
+from storaged.commands import main
+
+main()
