@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
+import io
 import json
 import os
+import plistlib
 import signal
 import socket
 import sqlite3
@@ -12,12 +16,15 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypedDict, TypeVar
 
 EXECUTABLE_VARIABLE: Final = "STORAGED_CODECHECKER"
+API: Final = "v6.74"
 DETECTION_STATUSES: Final = ("new", "resolved", "unresolved", "reopened", "off", "unavailable")
 REVIEW_STATUSES: Final = ("unreviewed", "confirmed", "false_positive", "intentional")
 ENDED: Final = frozenset({"completed", "failed", "cancelled", "dropped"})
@@ -59,6 +66,13 @@ class Report(TypedDict):
     annotations: dict[str, str]
 
 
+class Counts(TypedDict):
+    """How many sources an analyzer got through, and how many not."""
+
+    successful: int
+    failed: int
+
+
 class Store(TypedDict):
     """One entry of a run's history, newest first; `time` is UTC, `YYYY-MM-DD HH:MM:SS.ffffff`."""
 
@@ -68,7 +82,7 @@ class Store(TypedDict):
     description: str | None
     version: str | None
     user: str
-    analyzers: dict[str, dict[str, Any]]
+    analyzers: dict[str, Counts]
 
 
 class Outcome(TypedDict):
@@ -123,15 +137,30 @@ class CodeChecker:
             return Outcome(status="refused", log=log, comments="")
         return self._ended(new.pop(), log)
 
+    def store_archive(self, archive: bytes, run: str) -> Outcome:
+        """Store an archive that the client did not make (`pack`), and wait until the server's task has ended."""
+        blob = base64.b64encode(zlib.compress(archive)).decode()
+        arguments = {"1": {"str": blob}, "2": {"rec": {"1": {"str": run}, "4": {"tf": 0}, "5": {"lst": ["str", 0]}}}}
+        answer = self._call("massStoreRunAsynchronous", arguments)
+        if "0" not in answer:
+            return Outcome(status="refused", log=json.dumps(answer), comments="")
+        return self._ended(answer["0"]["str"], "")
+
     def reports(self, run: str) -> list[Report]:
-        """Every report of a run, of every detection and review status, with its bug path."""
+        """Every report of a run, of every detection and review status, with its bug path; none of an unknown run."""
+        if not self.rows("SELECT 1 FROM runs WHERE name = ?", [run]):
+            return []
         filters = ["--detection-status", *DETECTION_STATUSES, "--review-status", *REVIEW_STATUSES, "--uniqueing", "off"]
         found = self._json("cmd", "results", run, "--details", "-o", "json", *filters, "--url", self.url)
         return sorted(map(report_of, found), key=sort_key)
 
     def history(self, run: str) -> list[Store]:
         """The stores of a run, newest first."""
-        return [store_of(entry) for entry in self._json("cmd", "history", "-n", run, "-o", "json", "--url", self.url)]
+        query = (
+            "SELECT h.id, h.time, version_tag, description, cc_version, user FROM run_histories h"
+            " JOIN runs r ON r.id = h.run_id WHERE r.name = ? ORDER BY h.id DESC"
+        )
+        return [store_of(row, self._analyzers(row[0])) for row in self.rows(query, [run])]
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Read the product's database, for what the client does not show."""
@@ -140,6 +169,21 @@ class CodeChecker:
     def log(self) -> str:
         """What the server has printed so far."""
         return (self.workspace / "server.log").read_text(errors="replace")
+
+    def _analyzers(self, history: int) -> dict[str, Counts]:
+        query = "SELECT analyzer_type, successful, failed FROM analyzer_statistics WHERE run_history_id = ?"
+        return {name: Counts(successful=good, failed=bad) for name, good, bad in self.rows(query, [history])}
+
+    def _call(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Call a function of the product's API in Thrift's JSON protocol; returns the fields of the result."""
+        request = urllib.request.Request(  # noqa: S310  our own server
+            f"{self.url}/{API}/CodeCheckerService",
+            data=json.dumps([1, function, 1, 0, arguments], separators=(",", ":")).encode(),  # it takes no spaces
+            headers={"Content-Type": "application/x-thrift"},
+        )
+        with urllib.request.urlopen(request, timeout=STORE_SECONDS) as answer:  # noqa: S310
+            fields: dict[str, Any] = json.load(answer)[4]
+        return fields
 
     def _ended(self, token: str, log: str) -> Outcome:
         def ended() -> tuple[str, str | None] | None:
@@ -216,17 +260,46 @@ def report_of(raw: dict[str, Any]) -> Report:
     )
 
 
-def store_of(raw: dict[str, Any]) -> Store:
-    """Our plain form of a history entry as `CodeChecker cmd history -o json` shows it."""
+def store_of(row: tuple[Any, ...], analyzers: dict[str, Counts]) -> Store:
+    """Our plain form of a row of the run's history."""
+    number, time_, tag, description, version, user = row
     return Store(
-        id=raw["id"],
-        time=raw["time"],
-        tag=raw["versionTag"],
-        description=raw["description"],
-        version=raw["codeCheckerVersion"],
-        user=raw["user"],
-        analyzers=raw["analyzerStatistics"],
+        id=number,
+        time=time_,
+        tag=tag,
+        description=description,
+        version=version,
+        user=user,
+        analyzers=analyzers,
     )
+
+
+def pack(folders: Sequence[Path], omitted: Sequence[str] = (), unlisted: Sequence[str] = ()) -> bytes:
+    """An archive in the layout that CodeChecker's client sends, made without the client's checks and merging.
+
+    Contents of sources whose paths end with one of `omitted` are left out, though their hashes are given; of those in
+    `unlisted` the hash is left out as well.
+    """
+    hashes: dict[str, str] = {}
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for folder in folders:
+            name = hashlib.md5(str(folder).encode(), usedforsecurity=False).hexdigest()
+            for path in sorted(folder.iterdir()):
+                archive.write(path, f"reports/{name}/{path.name}")
+        for source in sources_of(folders):
+            if not source.endswith(tuple(unlisted)):
+                hashes[source] = hashlib.sha256(Path(source).read_bytes()).hexdigest()
+            if not source.endswith((*omitted, *unlisted)):
+                archive.write(source, f"root{source}")
+        archive.writestr("content_hashes.json", json.dumps(hashes))
+    return target.getvalue()
+
+
+def sources_of(folders: Sequence[Path]) -> list[str]:
+    """The sources that the result files of some folders name."""
+    plists = [plistlib.loads(path.read_bytes()) for folder in folders for path in folder.glob("*.plist")]
+    return sorted({file for plist in plists for file in plist["files"]})
 
 
 def sort_key(report: Report) -> tuple[Any, ...]:
