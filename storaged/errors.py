@@ -5,6 +5,10 @@ class StoragedError(Exception):
     """Base of all errors that storaged raises on purpose; its text is fit for a person to read."""
 
 
+class SettingsError(StoragedError):
+    """Settings that the daemon cannot start with; the text lists all faults."""
+
+
 # The database and its schema
 
 
@@ -130,3 +134,10 @@ class ReportLimitReached(StoragedError):
 
 class RunLimitReached(StoragedError):
     """The product has as many runs as it takes."""
+
+
+# The embedded PostgreSQL
+
+
+class EmbeddedPostgresError(StoragedError):
+    """The embedded PostgreSQL cannot be created, started, joined or stopped."""
