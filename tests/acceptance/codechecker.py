@@ -13,6 +13,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -104,6 +105,7 @@ class CodeChecker:
     executable: Path
     home: Path
     workspace: Path
+    temporary: Path
     port: int
 
     @property
@@ -199,7 +201,7 @@ class CodeChecker:
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(self.executable), *arguments]
-        return subprocess.run(command, env=_environment(self.home), capture_output=True, text=True, check=False)
+        return subprocess.run(command, env=_environment(self), capture_output=True, text=True, check=False)
 
     def _json(self, *arguments: str) -> Any:
         done = self._run(*arguments)
@@ -211,16 +213,23 @@ class CodeChecker:
 @contextlib.contextmanager
 def running_codechecker(executable: Path, folder: Path) -> Iterator[CodeChecker]:
     """Start a server with its workspace and home below `folder`; stop it and its children on exit."""
-    reference = CodeChecker(executable, folder / "home", folder / "workspace", _free_port())
-    for path in (reference.home, reference.workspace):
-        path.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix="cc-") as temporary:  # not below `folder`: sockets in it need short paths
+        reference = CodeChecker(executable, folder / "home", folder / "workspace", Path(temporary), _free_port())
+        for path in (reference.home, reference.workspace):
+            path.mkdir(parents=True)
+        with _running_server(reference):
+            yield reference
+
+
+@contextlib.contextmanager
+def _running_server(reference: CodeChecker) -> Iterator[None]:
     with (reference.workspace / "server.log").open("wb") as log:
         server = subprocess.Popen(  # its own session, so that its children can be stopped with it
-            _server_command(reference), env=_environment(reference.home), stdout=log, stderr=log, start_new_session=True
+            _server_command(reference), env=_environment(reference), stdout=log, stderr=log, start_new_session=True
         )
         try:
             _await_answer(reference, server)
-            yield reference
+            yield
         finally:
             _stop(server)
 
@@ -311,9 +320,10 @@ def _range(raw: dict[str, Any]) -> list[Any]:
     return [raw["filePath"], raw["startLine"], raw["startCol"], raw["endLine"], raw["endCol"]]
 
 
-def _environment(home: Path) -> dict[str, str]:
-    """The environment of its processes: its settings and sessions go to a home of their own, times are UTC."""
-    return {**os.environ, "HOME": str(home), "TZ": "UTC", "NO_PROXY": "127.0.0.1", "PYTHONWARNINGS": "ignore"}
+def _environment(reference: CodeChecker) -> dict[str, str]:
+    """The environment of its processes: what they write goes to folders of their own, their times are UTC."""
+    private = {"HOME": str(reference.home), "TMPDIR": str(reference.temporary), "TZ": "UTC"}
+    return {**os.environ, **private, "NO_PROXY": "127.0.0.1", "PYTHONWARNINGS": "ignore"}
 
 
 def _server_command(reference: CodeChecker) -> list[str]:
