@@ -75,7 +75,9 @@ def install_wheel(binaries: Binaries, home: Path, account: Account) -> Binaries:
     """
     if binaries.wheel is not None:
         folder = home if may_use(account, home) else _shared_folder()
+        _refuse_shell_characters(folder)
         binaries = _copied(binaries, binaries.wheel, folder)
+    _refuse_shell_characters(binaries.bindir)
     if not may_use(account, binaries.program("postgres")):
         raise EmbeddedPostgresError(
             f"OS user {account.name!r}, as which PostgreSQL runs, cannot run {binaries.bindir / 'postgres'}. "
@@ -178,6 +180,15 @@ def _nothing_fits(home: Path, candidates: list[Binaries], major: int | None) -> 
         f"Install PostgreSQL {major} or name its programs with --pg-bindir; or upgrade the data folder with pg_upgrade "
         "(docs/embedded-postgres.md tells how)."
     )
+
+
+def _refuse_shell_characters(folder: Path) -> None:
+    """PostgreSQL's programs call each other through a shell, between double quotes."""
+    if found := sorted(set(str(folder)) & set('"$`\\\n')):
+        raise EmbeddedPostgresError(
+            f"PostgreSQL cannot run from {folder}: the path has {', '.join(map(repr, found))}. "
+            "Name another data folder with --data-dir, or another folder of programs with --pg-bindir."
+        )
 
 
 def _shared_folder() -> Path:

@@ -405,9 +405,15 @@ async def test_a_path_too_long_for_a_socket_gets_a_short_one_that_nobody_else_ca
 
 
 async def test_a_path_with_odd_characters_works(tmp_path: Path) -> None:
-    home = tmp_path / "a b, 'ü\" %20" / "postgres"
+    home = tmp_path / "a b, 'ü %20" / "postgres"
     async with open_embedded(home) as dsn:
         assert await ask(dsn, "SELECT 1") == 1
+
+
+async def test_a_path_that_postgresql_cannot_run_from_is_refused(open_folder: Path) -> None:
+    with pytest.raises(EmbeddedPostgresError, match="the path has '\\$'"):
+        async with open_embedded(open_folder / "$data" / "postgres"):
+            pass
 
 
 @as_root
