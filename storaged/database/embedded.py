@@ -11,7 +11,15 @@ import asyncpg
 import structlog
 
 from storaged.database.postgres_binaries import Binaries, find_binaries
-from storaged.database.postgres_home import NAME, PORT, PostgresHome, find_home, open_home, remove_short_socket_folder
+from storaged.database.postgres_home import (
+    NAME,
+    PORT,
+    PostgresHome,
+    exists,
+    find_home,
+    open_home,
+    remove_short_socket_folder,
+)
 from storaged.database.postgres_locks import (
     POLL_SECONDS,
     FileLock,
@@ -84,7 +92,7 @@ async def stop_embedded(home: Path, bindir: Path | None = None) -> bool:
 def psql_command(home: Path, bindir: Path | None = None) -> tuple[list[str], dict[str, str]]:
     """The arguments and the environment of a psql on the running server; raises EmbeddedPostgresError."""
     place = find_home(home)
-    if place is None or not place.socket.exists():
+    if place is None or not exists(place.socket):
         raise EmbeddedPostgresError(
             f"No embedded PostgreSQL runs in {home}. Start storaged, or name its data folder with --data-dir."
         )

@@ -109,8 +109,21 @@ def open_home(path: Path) -> PostgresHome:
 
 
 def find_home(path: Path) -> PostgresHome | None:
-    """The folder when there is one already."""
-    return PostgresHome(path.absolute()) if path.is_dir() else None
+    """The folder when there is one already; raises EmbeddedPostgresError when this user may not know."""
+    return PostgresHome(path.absolute()) if exists(path) else None
+
+
+def exists(path: Path) -> bool:
+    """Whether it exists; where Path.exists answers no or raises, depending on the Python, this tells what to do."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise EmbeddedPostgresError(
+            f"Cannot look at {path}: {error.strerror}. Run storaged as the OS user that owns its data folder."
+        ) from error
+    return True
 
 
 def refuse_network_file_system(path: Path, mountinfo: str) -> None:

@@ -298,6 +298,11 @@ async def test_stop_refuses_while_somebody_uses_the_server(home: Path) -> None:
         assert await ask(dsn, "SELECT 1") == 1
 
 
+async def test_stop_of_what_cannot_be_looked_at_says_so(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddedPostgresError, match="Cannot look at"):
+        await stop_embedded(tmp_path / ("x" * 300))
+
+
 async def test_stop_of_what_does_not_run_says_so(home: Path) -> None:
     assert await stop_embedded(home) is False
     assert not home.exists()
