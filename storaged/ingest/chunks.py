@@ -1,0 +1,288 @@
+"""Parses some result files of an archive into rows for COPY; a chunk is one call of a worker process."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from storaged.errors import BadArchive, BadResultFile
+from storaged.ingest.archive import Archive, open_archive
+from storaged.ingest.copy_text import bytea_field, json_field, row, text_field, uuids_field
+from storaged.ingest.hashes import md5_hex, path_hash, report_hash, source_lines, stored_hash
+from storaged.ingest.layout import Read, ReportFolder
+from storaged.ingest.paths import resolve, trimmer
+from storaged.ingest.plist import Diagnostic, ResultFile, Span, positions_between, read_plist
+from storaged.ingest.values import ArchiveSurvey, ParsedChunk, ParseOptions, ResultEntry
+
+# What a result file costs beside its bytes, in bytes.
+ENTRY_COST: Final = 8 << 10
+# Chunks for each worker, so that none is idle for long while another has the last one.
+CHUNKS_EACH: Final = 4
+# Sources kept while report hashes are computed from them.
+SOURCES_KEPT: Final = 8
+UNKNOWN: Final = "unknown"
+
+
+def plan_chunks(survey: ArchiveSurvey, workers: int, target_bytes: int) -> list[tuple[ResultEntry, ...]]:
+    """Divide the result files, in their order, into chunks of at most about `target_bytes`, enough for all workers."""
+    costs = [entry.size + ENTRY_COST for entry in survey.result_files]
+    target = min(target_bytes, sum(costs) // (workers * CHUNKS_EACH) + 1)
+    chunks: list[list[ResultEntry]] = []
+    filled = target
+    for entry, cost in zip(survey.result_files, costs, strict=True):
+        if filled + cost > target and filled:
+            chunks.append([])
+            filled = 0
+        chunks[-1].append(entry)
+        filled += cost
+    return [tuple(chunk) for chunk in chunks]
+
+
+def parse_chunk(
+    archive_path: str,
+    lease: str,
+    entries: Sequence[ResultEntry],
+    options: ParseOptions,
+    sources: Mapping[str, str | None],
+) -> ParsedChunk:
+    """Parse result files into rows under the lease, a uuid.
+
+    `sources` are local files with contents that are not in the archive, by path; None: there is none to be had. Raises
+    BadArchive; what is wrong with single result files is in the answer's `faults`.
+    """
+    archive = open_archive(archive_path, options.limits)
+    with archive.reader() as read:
+        chunk = _Chunk(lease, archive, _Files(trimmer(options.trim_path_prefixes)), _Sources(archive, read, sources))
+        for entry in entries:
+            try:
+                chunk.add(entry, _read_result(entry, read))
+            except BadResultFile as fault:
+                chunk.faults.append((fault.entry, fault.detail))
+    return chunk.parsed()
+
+
+def _read_result(entry: ResultEntry, read: Read) -> ResultFile:
+    if entry.name.endswith(".sarif"):
+        raise BadResultFile(entry.name, "SARIF is not supported yet; convert it to plist with report-converter")
+    try:
+        data = read(entry.name)
+    except BadArchive as error:  # only this entry is damaged
+        raise BadResultFile(entry.name, str(error).removeprefix(f"{entry.name}: ")) from error
+    return read_plist(entry.name, data)
+
+
+class _File(NamedTuple):
+    """A file that reports name: where the analysis saw it, and what it is stored as."""
+
+    path: str
+    trimmed: str
+    id: str
+
+
+FileByNumber = Callable[[int], _File]
+
+
+@dataclass(slots=True)
+class _Files:
+    """The files of a chunk by their paths; many result files name the same headers."""
+
+    trim: Callable[[str], str]
+    known: dict[str, _File] = field(default_factory=dict)
+
+    def of(self, entry: ResultEntry, result: ResultFile) -> FileByNumber:
+        """A function that finds a file of a result file by its number."""
+        found: dict[int, _File] = {}
+
+        def file(number: int) -> _File:
+            if number not in found:
+                found[number] = self._file(resolve(result.files[number], entry.origin))
+            return found[number]
+
+        return file
+
+    def _file(self, path: str) -> _File:
+        if path not in self.known:
+            trimmed = self.trim(path)
+            self.known[path] = _File(path, trimmed, md5_hex(trimmed))
+        return self.known[path]
+
+
+class _Sources:
+    """The sources from which missing report hashes are computed, the last few kept."""
+
+    def __init__(self, archive: Archive, read: Read, given: Mapping[str, str | None]) -> None:
+        self._survey = archive.survey
+        self._read = read
+        self._given = given
+        self._lines = lru_cache(SOURCES_KEPT)(self._read_lines)
+        self.needed: set[str] = set()
+
+    def line(self, path: str, number: int) -> str:
+        """A line with its end, counted from 1; empty when there is no such line."""
+        lines = self._lines(path)
+        return lines[number - 1] if 0 < number <= len(lines) else ""
+
+    def _read_lines(self, path: str) -> list[str]:
+        entry = self._survey.sources.get(path)
+        if entry is not None:
+            return source_lines(self._read(entry.name))
+        if path in self._given:
+            local = self._given[path]
+            return source_lines(Path(local).read_bytes()) if local is not None else []
+        if path in self._survey.content_hashes:
+            self.needed.add(path)
+        return []
+
+
+class _Rules(NamedTuple):
+    """What a report folder says, made ready to be asked often."""
+
+    checker_to_analyzer: Mapping[str, str]
+    skipped: Callable[[str], bool]
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """What has been parsed so far."""
+
+    lease: str
+    archive: Archive
+    files: _Files
+    sources: _Sources
+    rules: dict[str, _Rules] = field(default_factory=dict)
+    rows: list[str] = field(default_factory=list)
+    path_hashes: set[str] = field(default_factory=set)
+    named: set[_File] = field(default_factory=set)
+    checkers: set[tuple[str, str]] = field(default_factory=set)
+    faults: list[tuple[str, str]] = field(default_factory=list)
+    diagnostics: int = 0
+    duplicates: int = 0
+    skipped: int = 0
+
+    def add(self, entry: ResultEntry, result: ResultFile) -> None:
+        rules = self._rules(entry.directory)
+        file = self.files.of(entry, result)
+        for number, diagnostic in enumerate(result.diagnostics):
+            analyzer = _analyzer(diagnostic.checker, rules.checker_to_analyzer, result)
+            self.checkers.add((analyzer, diagnostic.checker))
+            if rules.skipped(file(diagnostic.at.file).path):
+                self.skipped += 1
+            else:
+                self._add_report(entry.index << 32 | number, analyzer, diagnostic, file)
+        self.diagnostics += len(result.diagnostics)
+
+    def parsed(self) -> ParsedChunk:
+        hashes = self.archive.survey.content_hashes
+        files = {
+            file.id: (file.trimmed, hashes.get(file.path)) for file in sorted(self.named, key=_hashed_last(hashes))
+        }
+        return ParsedChunk(
+            reports="".join(self.rows).encode(),
+            report_rows=len(self.rows),
+            files="".join(_file_row(self.lease, file_id, *file) for file_id, file in files.items()).encode(),
+            file_rows=len(files),
+            diagnostics=self.diagnostics,
+            duplicates=self.duplicates,
+            skipped=self.skipped,
+            checkers=frozenset(self.checkers),
+            faults=tuple(self.faults),
+            needs_sources=frozenset(self.sources.needed),
+            sourceless=frozenset(file.path for file in self.named if file.path not in hashes),
+        )
+
+    def _rules(self, directory: str) -> _Rules:
+        if directory not in self.rules:
+            folder = self.archive.folders.get(directory, ReportFolder())
+            self.rules[directory] = _Rules(folder.metadata.checker_to_analyzer(), folder.skip.matcher())
+        return self.rules[directory]
+
+    def _add_report(self, ordinal: int, analyzer: str, diagnostic: Diagnostic, file: FileByNumber) -> None:
+        of_report = diagnostic.report_hash or self._computed_hash(diagnostic, file)
+        events = ((e.at.line, e.at.column, e.message, file(e.at.file).trimmed) for e in diagnostic.events)
+        of_path = path_hash(events, diagnostic.annotations, diagnostic.checker, of_report)
+        if of_path in self.path_hashes:
+            self.duplicates += 1
+            return
+        self.path_hashes.add(of_path)
+        used = {file(diagnostic.at.file): 0}
+        steps = _steps(diagnostic, file, used)
+        self.named.update(used)
+        stored, foreign = stored_hash(of_report)
+        self.rows.append(
+            row(
+                (
+                    self.lease,
+                    str(ordinal),
+                    stored,
+                    of_path,
+                    file(diagnostic.at.file).id,
+                    str(diagnostic.at.line),
+                    str(diagnostic.at.column),
+                    str(len(diagnostic.events)),
+                    text_field(analyzer),
+                    text_field(diagnostic.checker),
+                    text_field(diagnostic.message),
+                    None if foreign is None else text_field(foreign),
+                    json_field(diagnostic.stored_annotations) if diagnostic.stored_annotations else None,
+                    uuids_field(used_file.id for used_file in used) if steps else None,
+                    steps,
+                )
+            )
+        )
+
+    def _computed_hash(self, diagnostic: Diagnostic, file: FileByNumber) -> str:
+        last = diagnostic.events[-1].at
+        return report_hash(
+            file(diagnostic.at.file).path,
+            diagnostic.checker,
+            diagnostic.message,
+            source_line=self.sources.line(file(last.file).path, last.line),
+            column=last.column,
+            position_columns=chain.from_iterable((span.column, span.end_column) for span in diagnostic.positions),
+        )
+
+
+def _analyzer(checker: str, checker_to_analyzer: Mapping[str, str], result: ResultFile) -> str:
+    """Whose a report is: the metadata knows best, then the result file."""
+    of_clang = "clang-tidy" if checker.startswith("clang-diagnostic-") else UNKNOWN
+    return checker_to_analyzer.get(checker) or result.analyzer or of_clang
+
+
+def _steps(diagnostic: Diagnostic, file: FileByNumber, used: dict[_File, int]) -> str | None:
+    """The bug path as a field of jsonb, in which files are numbers in `used`; it is completed here.
+
+    None for a path that tells nothing new: one event at the report's place with the report's message.
+    """
+    positions = diagnostic.positions or positions_between(diagnostic.events)
+    if _is_plain(diagnostic) and not positions:
+        return None
+
+    def place(span: Span) -> tuple[int, int, int, int, int]:
+        return used.setdefault(file(span.file), len(used)), span.line, span.column, span.end_line, span.end_column
+
+    return json_field(
+        {
+            "events": [(*place(event.span), event.message) for event in diagnostic.events],
+            "positions": [place(span) for span in positions],
+            "extended": [(extra.kind, *place(extra.span), extra.message) for extra in diagnostic.extended],
+        }
+    )
+
+
+def _is_plain(diagnostic: Diagnostic) -> bool:
+    if len(diagnostic.events) != 1 or diagnostic.extended:
+        return False
+    line, column, file = diagnostic.at
+    only = diagnostic.events[0]
+    return only.message == diagnostic.message and only.span == (file, line, column, line, column)
+
+
+def _hashed_last(hashes: Mapping[str, str]) -> Callable[[_File], tuple[bool, str]]:
+    """An order in which, of several paths that are trimmed to one, one with a content comes last."""
+    return lambda file: (file.path in hashes, file.path)
+
+
+def _file_row(lease: str, file_id: str, path: str, digest: str | None) -> str:
+    return row((lease, file_id, text_field(path), None if digest is None else bytea_field(digest)))

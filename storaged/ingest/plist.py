@@ -1,0 +1,379 @@
+"""Reads the plist files of Clang's analyzers and of CodeChecker's report converter."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Final, NamedTuple, TypeVar
+
+from lxml import etree
+
+from storaged.errors import BadResultFile
+
+NOTE: Final = 0
+MACRO: Final = 10
+# What the database's integers hold.
+INT_MIN: Final = -(2**31)
+INT_MAX: Final = 2**31 - 1
+# What CodeChecker calls the checker of a diagnostic that names none.
+NO_CHECKER: Final = "NOT FOUND"
+
+T = TypeVar("T")
+
+
+class Location(NamedTuple):
+    """A place in a source; `file` counts in the result file's list of files."""
+
+    line: int
+    column: int
+    file: int
+
+
+class Span(NamedTuple):
+    """A piece of a source."""
+
+    file: int
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class Event(NamedTuple):
+    """A step of the bug path: where the path is, what of the source is marked there, and what is said of it."""
+
+    at: Location
+    span: Span
+    message: str
+
+
+class Extended(NamedTuple):
+    """A note or a macro expansion: `kind` is NOTE or MACRO."""
+
+    kind: int
+    span: Span
+    message: str
+
+
+Pair = tuple[Location, Location]
+Edge = tuple[Pair, Pair]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """A report as its result file tells it.
+
+    `report_hash` is None when the file has none; `annotations` are verbatim, `stored_annotations` normalised.
+    """
+
+    at: Location
+    checker: str
+    message: str
+    report_hash: str | None
+    annotations: Mapping[str, str]
+    stored_annotations: Mapping[str, str]
+    events: list[Event]
+    positions: list[Span]
+    extended: list[Extended]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """What a result file has. `files` are as they stand in it; `analyzer` is None when it does not say."""
+
+    files: list[str]
+    analyzer: str | None
+    diagnostics: list[Diagnostic]
+
+
+def read_plist(entry: str, data: bytes) -> ResultFile:
+    """Read a result file; `entry` is its name, for BadResultFile, which tells what is wrong where."""
+    try:
+        return _result_file(_parse(data))
+    except _Malformed as error:
+        raise BadResultFile(entry, str(error)) from error
+
+
+class _Malformed(Exception):
+    """What is wrong; on the way up, the places that it is in are put in front."""
+
+    def within(self, place: str) -> "_Malformed":
+        return _Malformed(f"{place}: {self}")
+
+
+# From XML to plain values
+
+
+_PARSER: Final = etree.XMLParser(
+    resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+)
+
+
+def _parse(data: bytes) -> Any:
+    if not data.strip():
+        raise _Malformed("the file is empty")
+    try:
+        root = etree.fromstring(data, _PARSER)
+    except (etree.XMLSyntaxError, ValueError) as error:  # ValueError: an encoding that it does not know
+        raise _Malformed(f"not well-formed XML, or cut off: {error}") from error
+    dtd: Any = root.getroottree().docinfo.internalDTD
+    if dtd is not None and next(dtd.iterentities(), None) is not None:
+        raise _Malformed("its document type declares entities, which are not accepted")
+    if root.tag != "plist" or len(root) != 1:
+        raise _Malformed(f"not a plist: its root is <{root.tag}> with {len(root)} elements")
+    return _value(root[0])
+
+
+def _value(element: Any) -> Any:
+    try:
+        return _READERS[element.tag](element)
+    except KeyError as error:
+        raise _Malformed(f"line {element.sourceline}: {element.tag!s:.40} is no element of a plist") from error
+
+
+def _dict(element: Any) -> dict[str, Any]:
+    children = iter(element)
+    values = {}
+    for key in children:
+        value = next(children, None)
+        if key.tag != "key" or value is None:
+            raise _Malformed(f"line {key.sourceline}: a <dict> is pairs of a <key> and a value")
+        read = _READERS.get(value.tag, _value)  # _value says that it knows no such element
+        values[key.text] = read(value)
+    return values
+
+
+def _array(element: Any) -> list[Any]:
+    return [_value(child) for child in element]
+
+
+def _string(element: Any) -> str:
+    if len(element):
+        raise _Malformed(f"line {element.sourceline}: a <string> has text, not elements")
+    return element.text or ""
+
+
+def _integer(element: Any) -> int:
+    try:
+        return int(element.text)
+    except (TypeError, ValueError) as error:
+        raise _Malformed(f"line {element.sourceline}: <integer> has {element.text!r:.40}") from error
+
+
+class _Other:
+    """A value of a kind that no report needs."""
+
+
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "dict": _dict,
+    "array": _array,
+    "string": _string,
+    "integer": _integer,
+    "true": lambda _: True,
+    "false": lambda _: False,
+    "real": lambda _: _Other(),
+    "date": lambda _: _Other(),
+    "data": lambda _: _Other(),
+}
+_KINDS: Final[Mapping[type, str]] = {
+    dict: "a dict",
+    list: "an array",
+    str: "a string",
+    int: "an integer",
+    bool: "true or false",
+    _Other: "a real, a date or data",
+}
+
+
+# From plain values to diagnostics
+
+
+def _typed(value: Any, what: str, kind: type[T]) -> T:
+    if type(value) is not kind:
+        raise _Malformed(f"{what} is {_KINDS[type(value)]}, not {_KINDS[kind]}")
+    return value
+
+
+def _need(holder: dict[str, Any], key: str, kind: type[T]) -> T:
+    if key not in holder:
+        raise _Malformed(f"{key} is missing")
+    return _typed(holder[key], key, kind)
+
+
+def _maybe(holder: dict[str, Any], key: str, default: T) -> T:
+    """The value, which must have the type of the default; what is empty counts as absent."""
+    value = holder.get(key)
+    return default if value is None else _typed(value, key, type(default)) or default
+
+
+def _each(values: Iterable[Any], what: str, read: Callable[[dict[str, Any]], T]) -> list[T]:
+    """Read each of the dicts; a fault names its number, counted from 1."""
+    results = []
+    for number, value in enumerate(values, 1):
+        try:
+            results.append(read(_typed(value, "it", dict)))
+        except _Malformed as error:
+            raise error.within(f"{what} {number}") from error
+    return results
+
+
+def _result_file(root: Any) -> ResultFile:
+    content = _typed(root, "the plist's value", dict)
+    files = [_typed(path, "one of files", str) for path in _need(content, "files", list)]
+    diagnostics = _need(content, "diagnostics", list)
+    return ResultFile(files, _analyzer(content), _each(diagnostics, "diagnostic", lambda raw: _diagnostic(raw, files)))
+
+
+def _analyzer(content: dict[str, Any]) -> str | None:
+    """`metadata.analyzer.name`, where the report converter says whose file it is."""
+    metadata: dict[str, Any] = _maybe(content, "metadata", {})
+    analyzer: dict[str, Any] = _maybe(metadata, "analyzer", {})
+    return _maybe(analyzer, "name", "") or None
+
+
+def _diagnostic(raw: dict[str, Any], files: list[str]) -> Diagnostic:
+    at = _location(raw, files)
+    message = _maybe(raw, "description", "")
+    report_hash = _maybe(raw, "issue_hash_content_of_line_in_context", "")
+    events, edges = _path(_list(raw, "path"), files)
+    annotations = _annotations(raw)
+    return Diagnostic(
+        at=at,
+        checker=_maybe(raw, "check_name", NO_CHECKER),
+        message=message,
+        report_hash=None if report_hash in {"", "0"} else report_hash,
+        annotations=annotations,
+        stored_annotations={key: _normalised(key, value) for key, value in annotations.items()},
+        events=events or [Event(at, _span((at, at)), message)],
+        positions=_positions(edges),
+        extended=[
+            *_each(_list(raw, "notes"), "note", lambda note: _extended(NOTE, note, "message", files)),
+            *_each(_list(raw, "macro_expansions"), "macro", lambda macro: _extended(MACRO, macro, "expansion", files)),
+        ],
+    )
+
+
+def _list(raw: dict[str, Any], key: str) -> list[Any]:
+    values: list[Any] = _maybe(raw, key, [])
+    return values
+
+
+def _path(steps: list[Any], files: list[str]) -> tuple[list[Event], list[Edge]]:
+    """Events and edges, each in order; steps of other kinds (Clang's `pop-up`) are not part of a bug path."""
+    events: list[Event] = []
+    edges: list[Edge] = []
+
+    def read(step: dict[str, Any]) -> None:
+        kind = step.get("kind")
+        if kind == "event":
+            events.append(_event(step, files))
+        elif kind == "control":
+            edges.extend(_first_edge(step, files))
+
+    _each(steps, "step", read)
+    return events, edges
+
+
+def _event(step: dict[str, Any], files: list[str]) -> Event:
+    at = _location(step, files)
+    return Event(at, _marked(step, at, files), _need(step, "message", str))
+
+
+def _extended(kind: int, note: dict[str, Any], text: str, files: list[str]) -> Extended:
+    return Extended(kind, _marked(note, _location(note, files), files), _need(note, text, str))
+
+
+def _marked(step: dict[str, Any], at: Location, files: list[str]) -> Span:
+    """The first of the step's ranges, in the file of its location; its location when it has none."""
+    ranges = _list(step, "ranges")
+    if not ranges:
+        return _span((at, at))
+    start, end = _pair(ranges[0], "ranges", files)
+    return Span(at.file, start.line, start.column, end.line, end.column)
+
+
+def _first_edge(step: dict[str, Any], files: list[str]) -> list[Edge]:
+    """A control step has a list of edges, of which the first one counts."""
+    edges = [_typed(edge, "one of edges", dict) for edge in _need(step, "edges", list)[:1]]
+    return [(_pair(edge.get("start"), "start", files), _pair(edge.get("end"), "end", files)) for edge in edges]
+
+
+def _positions(edges: Iterable[Edge]) -> list[Span]:
+    """The ends of the edges, and the starts of those that do not continue the last one."""
+    positions: list[Span] = []
+    last: Pair | None = None
+    for start, end in edges:
+        if start != last:
+            positions.append(_span(start))
+        positions.append(_span(end))
+        last = end
+    return positions
+
+
+def positions_between(events: Iterable[Event]) -> list[Span]:
+    """The positions of a path that has events only: CodeChecker draws an edge between each two that differ.
+
+    Whether they are in one file is not looked at.
+    """
+    pairs = [_ends(event.span) for event in events]
+    return _positions(edge for edge in pairwise(pairs) if _span(edge[0])[1:] != _span(edge[1])[1:])
+
+
+def _ends(span: Span) -> Pair:
+    return Location(span.line, span.column, span.file), Location(span.end_line, span.end_column, span.file)
+
+
+def _span(pair: Pair) -> Span:
+    start, end = pair
+    return Span(end.file, start.line, start.column, end.line, end.column)
+
+
+def _pair(value: Any, what: str, files: list[str]) -> Pair:
+    if not isinstance(value, list) or len(value) < 2:
+        raise _Malformed(f"{what} is not an array of two locations")
+    return _place(value[0], what, files), _place(value[1], what, files)
+
+
+def _location(holder: dict[str, Any], files: list[str]) -> Location:
+    return _place(holder.get("location"), "location", files)
+
+
+def _place(raw: Any, what: str, files: list[str]) -> Location:
+    try:
+        line, column, file = raw["line"], raw["col"], raw["file"]
+    except (KeyError, TypeError) as error:
+        raise _Malformed(f"{what} is not a dict with line, col and file") from error
+    for value in (line, column, file):
+        if type(value) is not int or not INT_MIN <= value <= INT_MAX:
+            raise _Malformed(f"{what} has {value!r:.40}, where a 32 bit integer belongs")
+    if not 0 <= file < len(files):
+        raise _Malformed(f"{what} has file {file}, but there are {len(files)} files")
+    return Location(line, column, file)
+
+
+# Annotations
+
+
+def _annotations(raw: dict[str, Any]) -> dict[str, str]:
+    annotations: dict[str, Any] = _maybe(raw, "report-annotation", {})
+    for key, value in annotations.items():
+        if type(value) not in {str, int}:
+            raise _Malformed(f"report-annotation {key} is {_KINDS[type(value)]}, not a string or an integer")
+    return {key: str(value) for key, value in annotations.items()}
+
+
+def _normalised(key: str, value: str) -> str:
+    try:
+        return _ANNOTATIONS[key](value)
+    except KeyError as error:
+        known = ", ".join(_ANNOTATIONS)
+        raise _Malformed(f"report-annotation {key!r:.40} is not one of {known}") from error
+    except ValueError as error:
+        raise _Malformed(f"report-annotation {key} cannot be {value!r:.40}") from error
+
+
+_ANNOTATIONS: Final[Mapping[str, Callable[[str], str]]] = {
+    "timestamp": lambda value: str(datetime.fromisoformat(value)),
+    "testcase": str,
+    "chronological_order": lambda value: str(int(value)),
+}
