@@ -9,6 +9,14 @@ class SettingsError(StoragedError):
     """Settings that the daemon cannot start with; the text lists all faults."""
 
 
+class ListenError(StoragedError):
+    """The address to serve on cannot be had."""
+
+
+class QuickstartError(StoragedError):
+    """The tour of quickstart came to a halt."""
+
+
 # The database and its schema
 
 
@@ -60,6 +68,10 @@ class LeaseLost(StoragedError):
 
 class CancelRequested(StoragedError):
     """Somebody asked that the running job stop."""
+
+
+class DummyFailed(StoragedError):
+    """A dummy job that was told to fail."""
 
 
 class NotRetryable(StoragedError):

@@ -16,13 +16,3 @@ ON CONFLICT DO NOTHING;
 
 -- name: get_content
 SELECT data FROM content WHERE product_id = :product AND hash = :hash;
-
--- name: content_of_report_file
--- What a file of a run held when the report was last seen in it.
-SELECT c.data
-FROM run_file f
-JOIN content c ON c.product_id = f.product_id AND c.hash = f.content_hash
-WHERE f.product_id = :product AND f.run_id = :run AND f.file_id = :file
-  AND (:closed_by::bigint IS NULL OR f.since < :closed_by)
-ORDER BY f.since DESC
-LIMIT 1;

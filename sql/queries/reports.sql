@@ -26,11 +26,20 @@ WHERE r.product_id = :product
 ORDER BY r.id
 LIMIT :limit;
 
--- name: locate_report
--- Where a report's sources are found.
-SELECT r.run_id, r.run, r.file_id,
-       CASE WHEN r.status IN ('resolved', 'off', 'unavailable') THEN r.status_by END AS closed_by,
-       coalesce(p.files, '{}') AS files
+-- name: sources_of_report
+-- The files that a report names with what they held when it was last seen in them: the run's newest content of each,
+-- or, for a report that is closed, the newest from before the store that closed it.
+SELECT f.path, c.data
 FROM current_report r
 LEFT JOIN report_path p ON p.product_id = r.product_id AND p.report_id = r.id
-WHERE r.product_id = :product AND r.id = :report;
+CROSS JOIN LATERAL (SELECT DISTINCT n.id FROM unnest(array_append(p.files, r.file_id)) AS n (id)) named
+JOIN file f ON f.product_id = r.product_id AND f.id = named.id
+LEFT JOIN LATERAL (
+    SELECT rf.content_hash FROM run_file rf
+    WHERE rf.product_id = r.product_id AND rf.run_id = r.run_id AND rf.file_id = named.id
+      AND (r.status NOT IN ('resolved', 'off', 'unavailable') OR rf.since < r.status_by)
+    ORDER BY rf.since DESC
+    LIMIT 1) seen ON true
+LEFT JOIN content c ON c.product_id = r.product_id AND c.hash = seen.content_hash
+WHERE r.product_id = :product AND r.id = :report
+ORDER BY f.path;

@@ -1,11 +1,9 @@
 """Sources, stored once for each product by the SHA-256 of their bytes."""
 
-import zlib
 from collections.abc import Sequence
-from uuid import UUID
 
 from storaged.database.sql import Connection, load_queries
-from storaged.model import Content, ProductId, RunId, StoreId
+from storaged.model import Content, ProductId
 
 QUERIES = load_queries("contents")
 
@@ -31,13 +29,3 @@ async def get_packed(conn: Connection, product: ProductId, content_hash: bytes) 
     """The content's zlib stream, or None when the product has no such content."""
     packed: bytes | None = await QUERIES["get_content"].value(conn, product=product, hash=content_hash)
     return packed
-
-
-async def source_of(
-    conn: Connection, product: ProductId, run: RunId, file: UUID, *, closed_by: StoreId | None
-) -> bytes | None:
-    """The file as it was when the report was last seen: before the store that closed it, or as it is now."""
-    packed = await QUERIES["content_of_report_file"].value(
-        conn, product=product, run=run, file=file, closed_by=closed_by
-    )
-    return None if packed is None else zlib.decompress(packed)

@@ -1,16 +1,17 @@
 """Reports as readers see them: filtered lists, and one report with its bug path and source."""
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from storaged.database.sql import Connection, load_queries
 from storaged.errors import ReportNotFound
-from storaged.model import DetectionStatus, ProductId, RunId, StoreId
-from storaged.store import contents
+from storaged.model import DetectionStatus, ProductId
 from storaged.store.severities import Severity
 
 QUERIES = load_queries("reports")
@@ -55,15 +56,13 @@ async def get_report(conn: Connection, product: ProductId, endpoint: str, report
     return _report(rows[0], details=True)
 
 
-async def get_sources(conn: Connection, product: ProductId, report: int) -> dict[UUID, bytes | None]:
-    """The contents of the files that a report names, as they were when it was last seen; None: never came."""
-    place = await QUERIES["locate_report"].row(conn, product=product, report=report)
-    closed_by = None if place["closed_by"] is None else StoreId(place["closed_by"])
-    run = RunId(place["run_id"])
-    return {
-        file: await contents.source_of(conn, product, run, file, closed_by=closed_by)
-        for file in {place["file_id"], *place["files"]}
-    }
+async def get_sources(conn: Connection, product: ProductId, report: int) -> dict[str, str | None]:
+    """Path to text of the files that a report names, as they were when it was last seen; None: never came.
+
+    Bytes that are not UTF-8 read as U+FFFD.
+    """
+    rows = await QUERIES["sources_of_report"].fetch(conn, product=product, report=report)
+    return await asyncio.to_thread(_unpack, {row["path"]: row["data"] for row in rows})
 
 
 def report_key(report_hash: str) -> UUID:
@@ -71,6 +70,12 @@ def report_key(report_hash: str) -> UUID:
     if _MD5.fullmatch(report_hash):
         return UUID(report_hash)
     return UUID(bytes=hashlib.md5(report_hash.encode(), usedforsecurity=False).digest())
+
+
+def _unpack(packed: Mapping[str, bytes | None]) -> dict[str, str | None]:
+    return {
+        path: None if data is None else zlib.decompress(data).decode(errors="replace") for path, data in packed.items()
+    }
 
 
 async def _fetch(

@@ -1,0 +1,33 @@
+"""The application: routes, problems, and the runner that serves it."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from storaged.api.keys import SERVICES, Services
+from storaged.api.problems import problem_middleware
+from storaged.api.routes import add_routes
+
+# Bodies that a handler reads whole; stores are streamed and have a limit of their own.
+WHOLE_BODY_LIMIT = 16 << 20
+
+
+def make_app(services: Services) -> web.Application:
+    app = web.Application(middlewares=[problem_middleware], client_max_size=WHOLE_BODY_LIMIT)
+    app[SERVICES] = services
+    add_routes(app)
+    return app
+
+
+@asynccontextmanager
+async def serve_app(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve on the bound socket while the block runs; requests under way are cut off a moment after its end."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener).start()
+        yield
+    finally:
+        await runner.cleanup()

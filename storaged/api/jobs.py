@@ -1,0 +1,116 @@
+"""Jobs: what became of an upload, waited for without polling; cancel and retry."""
+
+import time
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+from storaged.api.encode import job_object, json_response
+from storaged.api.keys import SERVICES, Services
+from storaged.api.params import Query, read_json, read_query
+from storaged.errors import JobNotFound, NotRetryable
+from storaged.model import Job, JobStatus, Token
+from storaged.queue import jobs
+from storaged.store import products
+
+NOBODY = "anonymous"
+
+
+class WaitQuery(Query):
+    wait: float = Field(0, ge=0)
+    since: int | None = Field(None, ge=0)
+
+
+class JobQuery(Query):
+    status: list[JobStatus] = Field(default_factory=list)
+    product: str | None = None
+    after: int | None = Field(None, ge=0)
+    limit: int = Field(100, ge=1, le=1000)
+
+
+class CancelBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    comment: Annotated[str, StringConstraints(max_length=10_000)] = ""
+
+
+CANCEL: TypeAdapter[CancelBody] = TypeAdapter(CancelBody)
+
+
+async def list_jobs(request: web.Request) -> web.Response:
+    """Jobs, the newest first; `next` is the `after` of the next page."""
+    query = read_query(request, JobQuery)
+    async with request.app[SERVICES].engine.connect() as conn:
+        product = None if query.product is None else (await products.get_product(conn, query.product)).id
+        found = await jobs.list_jobs(
+            conn, statuses=query.status, product=product, limit=query.limit, after_id=query.after
+        )
+    following = found[-1].id if len(found) == query.limit else None
+    return json_response({"jobs": [job_object(job) for job in found], "next": following})
+
+
+async def get_job(request: web.Request) -> web.Response:
+    """The job; with `wait` as soon as it has ended, or, with `since`, as soon as its sequence is beyond that."""
+    services = request.app[SERVICES]
+    query = read_query(request, WaitQuery)
+    token = _token(request)
+    async with services.engine.connect() as conn:
+        job = await jobs.get(conn, token)
+    if query.wait > 0:
+        job = await _wait(services, job, query)
+    return json_response(await _with_position(services, job))
+
+
+async def cancel_job(request: web.Request) -> web.Response:
+    """Ask that the job stop: one that waits is cancelled at once, one that runs at its next checkpoint."""
+    body = await read_json(request, CANCEL, empty={})
+    services = request.app[SERVICES]
+    async with services.engine.begin() as conn:
+        job = await jobs.request_cancel(conn, _token(request), NOBODY, body.comment)
+    if job.status is JobStatus.CANCELLED:
+        await services.spool.delete(job.token)
+    return json_response(job_object(job))
+
+
+async def retry_job(request: web.Request) -> web.Response:
+    """Enqueue a failed or dropped job again, under the same token, while its upload is kept."""
+    services = request.app[SERVICES]
+    token = _token(request)
+    async with services.engine.connect() as conn:
+        job = await jobs.get(conn, token)
+    if job.kind == "store" and job.status.ended and not await services.spool.has(token):
+        raise NotRetryable(f"The upload of job {token} is not kept any more. Store the results again.")
+    async with services.engine.begin() as conn:
+        job = await jobs.retry(conn, token, NOBODY)
+    return json_response(await _with_position(services, job))
+
+
+async def _wait(services: Services, job: Job, query: WaitQuery) -> Job:
+    """Follow the job's changes until it is as asked for, or the time has passed."""
+    deadline = time.monotonic() + min(query.wait, services.settings.max_wait_seconds)
+    while not _answers(job, query.since):
+        left = deadline - time.monotonic()
+        changed = await services.watchers.next_change(job.token, job.sequence, left) if left > 0 else None
+        if changed is None:
+            return job
+        job = changed
+    return job
+
+
+def _answers(job: Job, since: int | None) -> bool:
+    return job.status.ended if since is None else job.sequence > since or job.status.ended
+
+
+async def _with_position(services: Services, job: Job) -> dict[str, Any]:
+    if job.status is not JobStatus.ENQUEUED:
+        return job_object(job)
+    async with services.engine.connect() as conn:
+        return job_object(job, await jobs.position(conn, job))
+
+
+def _token(request: web.Request) -> Token:
+    text = request.match_info["token"]
+    if len(text) != 64 or not text.isascii():
+        raise JobNotFound(text)
+    return Token(text)

@@ -1,0 +1,31 @@
+"""Products."""
+
+from typing import Any
+
+from aiohttp import web
+
+from storaged.api.encode import json_response
+from storaged.api.keys import SERVICES
+from storaged.store import products
+from storaged.store.products import Product
+
+
+async def list_products(request: web.Request) -> web.Response:
+    async with request.app[SERVICES].engine.connect() as conn:
+        found = await products.list_products(conn)
+    return json_response({"products": [product_object(product) for product in found]})
+
+
+async def get_product(request: web.Request) -> web.Response:
+    async with request.app[SERVICES].engine.connect() as conn:
+        return json_response(product_object(await products.get_product(conn, request.match_info["product"])))
+
+
+def product_object(product: Product) -> dict[str, Any]:
+    return {
+        "endpoint": product.endpoint,
+        "display_name": product.display_name,
+        "description": product.description,
+        "run_limit": product.run_limit,
+        "report_limit": product.report_limit,
+    }

@@ -1,0 +1,77 @@
+"""Reports: filtered lists, and one report with its bug path and sources."""
+
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import BeforeValidator, Field
+
+from storaged.api.encode import json_response
+from storaged.api.keys import SERVICES
+from storaged.api.params import Query, read_query
+from storaged.errors import BadRequest
+from storaged.model import DetectionStatus
+from storaged.store import products, reports, runs
+from storaged.store.severities import Severity
+
+PAGE_LIMIT = 5000
+
+
+def _severity(text: Any) -> Any:
+    name = str(text).upper()
+    return Severity[name] if name in Severity.__members__ else text
+
+
+class ReportQuery(Query):
+    run: list[str] = Field(default_factory=list)
+    detection_status: list[DetectionStatus] = Field(default_factory=list)
+    severity: list[Annotated[Severity, BeforeValidator(_severity)]] = Field(default_factory=list)
+    checker: list[str] = Field(default_factory=list)
+    file: list[str] = Field(default_factory=list)
+    report_hash: list[str] = Field(default_factory=list)
+    details: bool = False
+    after: int = Field(0, ge=0)
+    limit: int = Field(500, ge=1, le=PAGE_LIMIT)
+
+
+class ReportOptions(Query):
+    source: bool = True
+
+
+async def list_reports(request: web.Request) -> web.Response:
+    """Reports in the order of their ids; `next` is the `after` of the next page."""
+    query = read_query(request, ReportQuery)
+    where = reports.ReportFilter(
+        runs=query.run,
+        detection_statuses=query.detection_status,
+        severities=query.severity,
+        checkers=query.checker,
+        files=query.file,
+        report_hashes=query.report_hash,
+    )
+    async with request.app[SERVICES].engine.connect() as conn:
+        product = await products.get_product(conn, request.match_info["product"])
+        for name in query.run:
+            await runs.get_run(conn, product.id, product.endpoint, name)
+        found = await reports.list_reports(
+            conn, product.id, where, after=query.after, limit=query.limit, details=query.details
+        )
+    following = found[-1]["id"] if len(found) == query.limit else None
+    return json_response({"reports": found, "next": following})
+
+
+async def get_report(request: web.Request) -> web.Response:
+    """One report with its bug path and, unless `source=false`, the text of the files that it names."""
+    options = read_query(request, ReportOptions)
+    report_id = _report_id(request.match_info["report"])
+    async with request.app[SERVICES].engine.connect() as conn:
+        product = await products.get_product(conn, request.match_info["product"])
+        report = await reports.get_report(conn, product.id, product.endpoint, report_id)
+        if options.source:
+            report["sources"] = await reports.get_sources(conn, product.id, report_id)
+    return json_response(report)
+
+
+def _report_id(text: str) -> int:
+    if text.isascii() and text.isdecimal() and len(text) < 19:
+        return int(text)
+    raise BadRequest([("path/report", f"{text!r} is not a report id")])

@@ -1,0 +1,218 @@
+"""The composition root: builds every part of a node from the settings, and takes it all down again."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+import structlog
+
+from storaged.api.app import make_app, serve_app
+from storaged.api.keys import Services
+from storaged.database.embedded import open_embedded
+from storaged.database.engine import Engine, open_connection, open_engine
+from storaged.database.migrate import migrate
+from storaged.errors import ListenError
+from storaged.ingest.pipeline import StorePipeline
+from storaged.ingest.values import ArchiveLimits
+from storaged.model import JobKind
+from storaged.queue.rescue import Rescuer
+from storaged.queue.wakeup import Wakeups, open_wakeups
+from storaged.queue.watch import open_watchers
+from storaged.settings import Settings
+from storaged.spool.local import LocalSpool
+from storaged.store.severities import Severities, apply_severities
+from storaged.worker.dummy import run_dummy
+from storaged.worker.pool import WorkerPool, open_pool
+from storaged.worker.runner import Execute, Runner, RunnerOptions
+from storaged.worker.upkeep import Upkeep
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """The parts of a daemon that its jobs need."""
+
+    settings: Settings
+    id: str
+    engine: Engine
+    spool: LocalSpool
+    wakeups: Wakeups
+    pool: WorkerPool
+    severities: Severities
+
+
+async def serve(settings: Settings, started: Callable[[str], None]) -> None:
+    """Run a daemon until SIGTERM or SIGINT; a second one ends it at once. `started` is told the URL."""
+    stop = asyncio.Event()
+    with signals_to(stop):
+        async with open_daemon(settings) as url:
+            started(url)
+            await stop.wait()
+            log.info("stopping; a second signal stops at once")
+
+
+@asynccontextmanager
+async def open_daemon(settings: Settings) -> AsyncIterator[str]:
+    """A daemon that serves at the URL yielded, and works, while the block runs.
+
+    At the end it claims no more, lets running jobs go on for the grace time, and answers status requests meanwhile.
+    Raises StoragedErrors that say why it cannot start: the address is taken, the database is away or has a newer
+    schema, the node id is in use.
+    """
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(open_listener(settings.host, settings.port))
+        address = url_host(settings.host) + f":{listener.getsockname()[1]}"
+        dsn = await stack.enter_async_context(open_database(settings))
+        engine = await stack.enter_async_context(open_engine(dsn, connections=settings.database_connections))
+        node = Node(
+            settings=settings,
+            id=settings.node_id or address,
+            engine=engine,
+            spool=await prepare_spool(settings),
+            severities=await prepare_schema(dsn, settings),
+            pool=await stack.enter_async_context(open_pool(settings.workers)),
+            wakeups=await stack.enter_async_context(open_wakeups(dsn, node=settings.node_id or address)),
+        )
+        watchers = await stack.enter_async_context(open_watchers(engine, node.wakeups, settings.poll_seconds))
+        services = Services(settings, engine, node.spool, watchers, node.wakeups, node.id)
+        await stack.enter_async_context(serve_app(make_app(services), listener))
+        await stack.enter_async_context(open_work(node))
+        yield f"http://{address}"
+
+
+@asynccontextmanager
+async def open_work(node: Node) -> AsyncIterator[None]:
+    """Work off the queue, and do the node's chores, while the block runs."""
+    upkeep = make_upkeep(node)
+    await upkeep.start()
+    runner = make_runner(node, upkeep)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(runner.run())
+        chores = [tasks.create_task(upkeep.rescue()), tasks.create_task(upkeep.prune())]
+        try:
+            yield
+        finally:
+            runner.stop()
+            await asyncio.wait([running])
+            for chore in chores:
+                chore.cancel()
+
+
+def make_runner(node: Node, upkeep: Upkeep) -> Runner:
+    """The runner, with a way to execute each kind of job; dummies only while testing."""
+    settings = node.settings
+    pipeline = StorePipeline(
+        engine=node.engine,
+        workers=node.pool,
+        spool=node.spool,
+        limits=ArchiveLimits(entries=settings.max_entries, unpacked_bytes=settings.max_unpacked_bytes),
+        severities=node.severities,
+        report_limit=settings.report_limit,
+        run_limit=settings.run_limit,
+    )
+    execute: dict[JobKind, Execute] = {JobKind.STORE: pipeline.run}
+    if settings.testing:
+        execute[JobKind.DUMMY] = partial(run_dummy, node.engine)
+    options = RunnerOptions(
+        concurrent_jobs=settings.concurrent_jobs,
+        poll_seconds=settings.poll_seconds,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        grace_seconds=settings.grace_seconds,
+        dead_after=timedelta(seconds=settings.dead_after_seconds),
+        max_crashes=settings.max_crashes,
+        retry_at_shutdown=settings.on_orphan == "retry",
+    )
+    return Runner(
+        node=node.id,
+        engine=node.engine,
+        wakeups=node.wakeups,
+        execute=execute,
+        settled=upkeep.after_job,
+        options=options,
+    )
+
+
+def make_upkeep(node: Node) -> Upkeep:
+    settings = node.settings
+    return Upkeep(
+        engine=node.engine,
+        spool=node.spool,
+        rescuer=Rescuer(node.id, node.wakeups.instance, settings.on_orphan, settings.max_attempts),
+        dead_after=timedelta(seconds=settings.dead_after_seconds),
+        keep_jobs=timedelta(days=settings.keep_jobs_days),
+        keep_uploads=timedelta(days=settings.keep_uploads_days),
+    )
+
+
+@contextmanager
+def open_listener(host: str, port: int) -> Iterator[socket.socket]:
+    """The socket to serve on, bound before all else, so that a taken address is told at once. Raises ListenError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise ListenError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Stop what listens there, or choose another --port."
+        ) from error
+    with listener:
+        yield listener
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[str]:
+    """The DSN of the database that the settings name, or of the embedded one, which runs as long as it is needed."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    async with open_embedded(settings.postgres_dir, settings.pg_bindir) as dsn:
+        yield dsn
+
+
+async def prepare_schema(dsn: str, settings: Settings) -> Severities:
+    """Bring the schema up to date, and the severities of known checkers to what the settings say."""
+    severities = Severities(settings.severities)
+    connection = await open_connection(dsn)
+    try:
+        for migration in await migrate(connection):
+            log.info("migrated", number=migration.number, name=migration.name)
+        await apply_severities(connection, severities)
+    finally:
+        await connection.close()
+    return severities
+
+
+async def prepare_spool(settings: Settings) -> LocalSpool:
+    spool = LocalSpool(settings.spool_dir)
+    await spool.prepare()
+    return spool
+
+
+def url_host(host: str) -> str:
+    """An IPv6 address stands in brackets in a URL."""
+    return f"[{host}]" if ":" in host else host
+
+
+@contextmanager
+def signals_to(stop: asyncio.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set the event; when it is set already, they end the process."""
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(1)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,81 @@
+"""From the body of a request to an enqueued job: what the token stands for is durable before it is told."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from storaged.database.engine import Engine
+from storaged.database.sql import Connection
+from storaged.model import Job, JobKind, Token
+from storaged.queue import jobs
+from storaged.spool.local import LocalSpool, Spooled
+from storaged.store.products import Product
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRequest:
+    """How an upload is to be stored."""
+
+    product: Product
+    run: str
+    username: str | None = None
+    tag: str | None = None
+    description: str | None = None
+    client: str | None = None
+    trim_path_prefixes: tuple[str, ...] = ()
+    force: bool = False
+    keep_going: bool = False
+    idempotency_key: str | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """What the job keeps of it."""
+        return {
+            "tag": self.tag,
+            "description": self.description,
+            "client": self.client,
+            "trim_path_prefixes": list(self.trim_path_prefixes),
+            "force": self.force,
+            "keep_going": self.keep_going,
+        }
+
+
+async def accept_store(
+    engine: Engine, spool: LocalSpool, request: StoreRequest, body: AsyncIterator[bytes], *, limit: int
+) -> Job:
+    """Spool the body, then enqueue its job; the same Idempotency-Key gives the same job, and stores nothing twice.
+
+    Raises UploadTooLarge, UploadIncomplete, SpoolFull, IdempotencyConflict.
+    """
+    async with spool.receive(body, limit=limit) as spooled:
+        token = jobs.new_token()
+        # Durable before the job is: an upload without a job is swept later, a job without its upload would be lost.
+        # So an error of the transaction, whose COMMIT may have happened all the same, leaves the upload where it is.
+        await spool.keep(spooled, token)
+        async with engine.begin() as conn:
+            job = await _enqueue_once(conn, request, spooled, token)
+    if job.token != token:
+        await spool.delete(token)
+    return job
+
+
+async def _enqueue_once(conn: Connection, request: StoreRequest, spooled: Spooled, token: Token) -> Job:
+    """The job that the request's key stands for already, or a new one."""
+    key = request.idempotency_key
+    owner: Any = {"product_id": request.product.id, "username": request.username, "body_digest": spooled.sha256}
+    if key is not None:
+        known = await jobs.find_by_key(conn, **owner, key=key)
+        if known is not None:
+            return await jobs.get(conn, known)
+    job = await jobs.enqueue(
+        conn,
+        kind=JobKind.STORE,
+        product_id=request.product.id,
+        run=request.run,
+        username=request.username,
+        summary=f"Store of results to '{request.product.endpoint}' - '{request.run}'",
+        arguments=request.arguments(),
+        token=token,
+    )
+    if key is not None:
+        await jobs.remember_key(conn, **owner, key=key, job=job)
+    return job

@@ -1,0 +1,153 @@
+"""Uploads on the local file system until they are stored: a folder with `incoming/` and one archive a token."""
+
+import asyncio
+import errno
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import BinaryIO
+
+from storaged.errors import SpoolFull, UploadTooLarge
+from storaged.model import Token
+
+# Bytes gathered before they go to a thread: a hop for each small chunk would cost more than the write.
+GATHER = 1 << 20
+
+# An entry without a job is left alone so long: another node may be about to insert the job.
+UNCLAIMED_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """An upload that is whole and durable, but not yet named by a job."""
+
+    path: Path
+    size: int
+    sha256: bytes
+
+
+class LocalSpool:
+    """The spool of a single node, or of several that share the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._incoming = folder / "incoming"
+
+    async def prepare(self) -> None:
+        """Make the folders."""
+        await asyncio.to_thread(self._incoming.mkdir, parents=True, exist_ok=True, mode=0o700)
+
+    @asynccontextmanager
+    async def receive(self, body: AsyncIterator[bytes], *, limit: int) -> AsyncIterator[Spooled]:
+        """Write the body down, hashed and fsynced; whatever the block does not `keep` is removed at its end.
+
+        Raises UploadTooLarge, SpoolFull, and whatever the body raises.
+        """
+        path = self._incoming / token_hex(16)
+        try:
+            yield await _write(path, body, limit)
+        finally:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def keep(self, spooled: Spooled, token: Token) -> Path:
+        """Give the upload its token's name, durably."""
+        return await asyncio.to_thread(self._keep, spooled, token)
+
+    def path(self, token: Token) -> Path:
+        """Where the archive of a token is, if it is there."""
+        return self._folder / f"{token}.zip"
+
+    async def has(self, token: Token) -> bool:
+        return await asyncio.to_thread(self.path(token).is_file)
+
+    async def delete(self, token: Token) -> None:
+        """Remove the upload of a token; it may be gone already."""
+        await asyncio.to_thread(self.path(token).unlink, missing_ok=True)
+
+    async def tokens(self) -> list[Token]:
+        """The tokens whose uploads are here and old enough that their job must be known, or will never be."""
+        return await asyncio.to_thread(self._settled_tokens)
+
+    async def sweep_incoming(self) -> int:
+        """Remove what uploads left behind that nobody is writing any more; says how many."""
+        return await asyncio.to_thread(_remove_old, self._incoming)
+
+    def _keep(self, spooled: Spooled, token: Token) -> Path:
+        path = self.path(token)
+        spooled.path.rename(path)
+        _sync_folder(self._folder)
+        return path
+
+    def _settled_tokens(self) -> list[Token]:
+        return [Token(path.stem) for path in self._folder.glob("*.zip") if _age(path) > UNCLAIMED_SECONDS]
+
+
+async def _write(path: Path, body: AsyncIterator[bytes], limit: int) -> Spooled:
+    digest = hashlib.sha256()
+    size = 0
+    file = await asyncio.to_thread(path.open, "xb")
+    try:
+        async for piece in _gathered(body):
+            size += len(piece)
+            if size > limit:
+                raise UploadTooLarge(f"The upload is larger than {limit} bytes, which is the limit of this server.")
+            await asyncio.to_thread(_append, file, digest, piece)
+        await asyncio.to_thread(_sync, file)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise SpoolFull("The server has no room for the upload now. Try again later.") from error
+        raise
+    finally:
+        await asyncio.to_thread(file.close)
+    return Spooled(path, size, digest.digest())
+
+
+async def _gathered(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    pieces: list[bytes] = []
+    gathered = 0
+    async for chunk in body:
+        pieces.append(chunk)
+        gathered += len(chunk)
+        if gathered >= GATHER:
+            yield b"".join(pieces)
+            pieces, gathered = [], 0
+    if pieces:
+        yield b"".join(pieces)
+
+
+def _append(file: BinaryIO, digest: "hashlib._Hash", piece: bytes) -> None:
+    digest.update(piece)
+    file.write(piece)
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_old(folder: Path) -> int:
+    old = [path for path in folder.iterdir() if _age(path) > UNCLAIMED_SECONDS]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
+
+
+def _age(path: Path) -> float:
+    """Seconds since the last write; nothing when the file went away meanwhile."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -1,0 +1,276 @@
+"""Claims jobs and runs them: one task a job, heartbeats for all, and an end for each, whatever happens."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+from uuid import UUID
+
+import structlog
+
+from storaged.database.engine import CONNECTION_ERRORS, Engine
+from storaged.database.sql import Connection
+from storaged.errors import (
+    BadArchive,
+    BadResultFiles,
+    CancelRequested,
+    DatabaseUnavailable,
+    DummyFailed,
+    LeaseLost,
+    ReportLimitReached,
+    RunLimitReached,
+    WorkerDied,
+)
+from storaged.model import Claim, JobKind, JobStatus
+from storaged.queue import jobs, nodes
+from storaged.queue.wakeup import Wakeups
+
+log = structlog.get_logger(__name__)
+
+Execute = Callable[[Claim], Awaitable[None]]
+# Writes a job's end and says which it is.
+Settle = Callable[[Connection, Claim], Awaitable[JobStatus]]
+Settled = Callable[[Claim, JobStatus], Awaitable[None]]
+
+# What is the upload's own fault: its job ends `failed`, and the message is for the person who stored.
+FAULTS_OF_THE_UPLOAD = (BadArchive, BadResultFiles, ReportLimitReached, RunLimitReached, DummyFailed)
+# The database is away: the job is not to blame.
+DATABASE_AWAY = (DatabaseUnavailable, *CONNECTION_ERRORS)
+# How long to wait before a settling statement is tried again, while the database is away.
+SETTLE_AGAIN_SECONDS = 1.0
+
+
+class Stop(Enum):
+    """Why a running job's task is cancelled."""
+
+    CANCEL = auto()
+    SHUTDOWN = auto()
+    LEASE_LOST = auto()
+
+
+@dataclass(slots=True)
+class Running:
+    """A claimed job and the task that runs it."""
+
+    claim: Claim
+    task: asyncio.Task[None]
+    stop: Stop | None = None
+    settling: bool = False
+
+    def end(self, stop: Stop) -> None:
+        """Cancel the task, unless it is writing the job's end already; the first reason counts."""
+        if self.stop is None and not self.settling:
+            self.stop = stop
+            self.task.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerOptions:
+    """The runner's slice of the settings."""
+
+    concurrent_jobs: int
+    poll_seconds: float
+    heartbeat_seconds: float
+    grace_seconds: float
+    dead_after: timedelta
+    max_crashes: int
+    retry_at_shutdown: bool
+
+
+class Runner:
+    """The part of a node that works off the queue."""
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        engine: Engine,
+        wakeups: Wakeups,
+        execute: Mapping[JobKind, Execute],
+        settled: Settled,
+        options: RunnerOptions,
+    ) -> None:
+        """`wakeups` is open for `node`; `settled` is told of each job that ended here, once the database knows it."""
+        self._node = node
+        self._instance = wakeups.instance
+        self._engine = engine
+        self._subscription = wakeups.subscribe()
+        self._execute = execute
+        self._settled = settled
+        self._options = options
+        self._running: dict[UUID, Running] = {}
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Claim no more; `run` returns when what runs has ended or was stopped after the grace time."""
+        self._stopping.set()
+        self._subscription.wake()
+
+    async def run(self) -> None:
+        """Claim and run jobs until `stop`."""
+        async with asyncio.TaskGroup() as tasks:
+            beating = tasks.create_task(self._beat())
+            while not self._stopping.is_set():
+                await self._claim(tasks)
+                await self._subscription.wait(self._options.poll_seconds)
+                await self._stop_cancelled()
+            await self._drain()
+            beating.cancel()
+
+    async def _claim(self, tasks: asyncio.TaskGroup) -> None:
+        """Start as many jobs as there are free slots for."""
+        free = self._options.concurrent_jobs - len(self._running)
+        if free <= 0:
+            return
+        try:
+            async with self._engine.connect() as conn:
+                claims = await jobs.claim(conn, node=self._node, instance=self._instance, slots=free)
+        except DATABASE_AWAY as error:
+            log.warning("cannot claim jobs", error=str(error))
+            return
+        for claim in claims:
+            log.info("job claimed", token=claim.token, run=claim.run, attempt=claim.attempt)
+            task = tasks.create_task(self._run_job(claim))
+            self._running[claim.lease_id] = Running(claim, task)
+
+    async def _run_job(self, claim: Claim) -> None:
+        """Run one job to its end; raises nothing, whatever the job does."""
+        try:
+            settle = await self._attempt(claim)
+            self._running[claim.lease_id].settling = True
+            status = await self._settle(claim, settle)
+        finally:
+            self._running.pop(claim.lease_id, None)
+            self._subscription.wake()
+        if status is not None:
+            log.info("job ended", token=claim.token, status=status)
+            await self._settled(claim, status)
+
+    async def _attempt(self, claim: Claim) -> Settle:
+        """Execute the job and say how it is to be settled."""
+        try:
+            await self._execute[claim.kind](claim)
+        except LeaseLost:
+            return _leave
+        except CancelRequested:
+            return _cancel
+        except WorkerDied:
+            log.warning("worker died", token=claim.token)
+            return self._record_crash
+        except FAULTS_OF_THE_UPLOAD as error:
+            return _failing(str(error))
+        except DATABASE_AWAY as error:
+            log.warning("job lost the database", token=claim.token, error=str(error))
+            return _dropping(f"The database was away while the job ran: {error}")
+        except asyncio.CancelledError:
+            return self._stopped(claim)
+        except Exception as error:
+            log.exception("job failed unexpectedly", token=claim.token)
+            return _failing(f"{type(error).__name__}: {error}. This is a fault of storaged; its log has more.")
+        return _completed
+
+    def _stopped(self, claim: Claim) -> Settle:
+        """How a job whose task was cancelled is settled; raises CancelledError when it was not the runner's doing."""
+        running = self._running.get(claim.lease_id)
+        if running is None or running.stop is None:
+            raise asyncio.CancelledError
+        if running.stop is Stop.SHUTDOWN:
+            return self._shut_down
+        return _cancel if running.stop is Stop.CANCEL else _leave
+
+    async def _settle(self, claim: Claim, settle: Settle) -> JobStatus | None:
+        """Write the job's end, again and again while the database is away; None when the lease was lost."""
+        while True:
+            try:
+                async with self._engine.begin() as conn:
+                    return await settle(conn, claim)
+            except LeaseLost as error:
+                log.warning("lease lost", token=claim.token, error=str(error))
+                return None
+            except DATABASE_AWAY as error:
+                log.warning("cannot settle job yet", token=claim.token, error=str(error))
+                await asyncio.sleep(SETTLE_AGAIN_SECONDS)
+
+    async def _record_crash(self, conn: Connection, claim: Claim) -> JobStatus:
+        return await jobs.record_crash(conn, claim, limit=self._options.max_crashes)
+
+    async def _shut_down(self, conn: Connection, claim: Claim) -> JobStatus:
+        if self._options.retry_at_shutdown:
+            return await jobs.release(conn, claim, comment=f"{self._node} was stopped; the job was enqueued again.")
+        comment = f"{self._node} was stopped before the job had ended; `storectl jobs retry` enqueues it again."
+        await jobs.drop(conn, claim, comment=comment, heading=jobs.SHUTDOWN)
+        return JobStatus.DROPPED
+
+    async def _stop_cancelled(self) -> None:
+        """Stop the jobs that somebody asked to stop; a call that computes is killed with its process."""
+        if not self._running:
+            return
+        try:
+            async with self._engine.connect() as conn:
+                asked = await jobs.cancelling(conn, list(self._running))
+        except DATABASE_AWAY as error:
+            log.warning("cannot look for cancelled jobs", error=str(error))
+            return
+        self._end(asked, Stop.CANCEL)
+
+    async def _beat(self) -> None:
+        """Mark the node and its jobs alive; stop those whose lease is lost."""
+        while True:
+            await asyncio.sleep(self._options.heartbeat_seconds)
+            leases = frozenset(self._running)
+            try:
+                async with self._engine.connect() as conn:
+                    await nodes.heartbeat(conn, self._node, self._instance, dead_after=self._options.dead_after)
+                    beat = await jobs.heartbeat(conn, node=self._node, instance=self._instance, leases=leases)
+            except DATABASE_AWAY as error:
+                log.warning("no heartbeat", error=str(error))
+                continue
+            self._end(beat.cancelling, Stop.CANCEL)
+            self._end(leases - beat.held, Stop.LEASE_LOST)
+
+    def _end(self, leases: Iterable[UUID], reason: Stop) -> None:
+        for lease in leases:
+            running = self._running.get(lease)
+            if running is not None:
+                running.end(reason)
+
+    async def _drain(self) -> None:
+        """Let what runs go on for the grace time, then stop it."""
+        tasks = {running.task for running in self._running.values()}
+        if not tasks:
+            return
+        log.info("waiting for running jobs", jobs=len(tasks), seconds=self._options.grace_seconds)
+        await asyncio.wait(tasks, timeout=self._options.grace_seconds)
+        self._end(list(self._running), Stop.SHUTDOWN)
+        await asyncio.gather(*tasks)
+
+
+async def _completed(_conn: Connection, _claim: Claim) -> JobStatus:
+    """The job completed itself, in the transaction of what it did."""
+    return JobStatus.COMPLETED
+
+
+async def _leave(_conn: Connection, claim: Claim) -> JobStatus:
+    raise LeaseLost(f"Job {claim.token} is not held any more.")
+
+
+async def _cancel(conn: Connection, claim: Claim) -> JobStatus:
+    await jobs.cancel(conn, claim)
+    return JobStatus.CANCELLED
+
+
+def _failing(comment: str) -> Settle:
+    async def fail(conn: Connection, claim: Claim) -> JobStatus:
+        await jobs.fail(conn, claim, comment=comment)
+        return JobStatus.FAILED
+
+    return fail
+
+
+def _dropping(comment: str) -> Settle:
+    async def drop(conn: Connection, claim: Claim) -> JobStatus:
+        await jobs.drop(conn, claim, comment=comment)
+        return JobStatus.DROPPED
+
+    return drop

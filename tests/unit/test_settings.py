@@ -1,0 +1,69 @@
+"""Settings: where they come from, what goes before what, and how faults are told."""
+
+from pathlib import Path
+
+import pytest
+
+from storaged.errors import SettingsError
+from storaged.settings import Settings, load_settings
+
+DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"STORAGED_{name.upper()}", raising=False)
+    monkeypatch.delenv("STORAGED_CONFIG", raising=False)
+
+
+def test_flags_go_before_variables_and_variables_before_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "storaged.toml"
+    config.write_text("port = 1\nworkers = 1\nconcurrent_jobs = 1\n")
+    monkeypatch.setenv("STORAGED_WORKERS", "2")
+    monkeypatch.setenv("STORAGED_CONCURRENT_JOBS", "2")
+    settings = load_settings(config, concurrent_jobs="3", port=None)
+    assert (settings.port, settings.workers, settings.concurrent_jobs) == (1, 2, 3)
+
+
+def test_the_file_may_be_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "storaged.toml"
+    config.write_text('[severities]\n"my.Checker" = "high"\n')
+    monkeypatch.setenv("STORAGED_CONFIG", str(config))
+    assert load_settings().severities == {"my.Checker": "high"}
+
+
+def test_all_faults_are_told_together(tmp_path: Path) -> None:
+    config = tmp_path / "storaged.toml"
+    config.write_text('port = "high"\nworkers = 0\nwrokers = 3\n')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(config)
+    assert all(name in str(caught.value) for name in ("port", "workers", "wrokers"))
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"missing\.toml"):
+        load_settings(tmp_path / "missing.toml")
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "storaged.toml"
+    config.write_text("port: 8001")
+    with pytest.raises(SettingsError, match=r"storaged\.toml"):
+        load_settings(config)
+
+
+def test_another_address_than_loopback_needs_a_word() -> None:
+    with pytest.raises(SettingsError, match="--insecure-open"):
+        load_settings(host="0.0.0.0")
+    assert load_settings(host="0.0.0.0", insecure_open=True).host == "0.0.0.0"
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    missing = [
+        name for name, field in Settings.model_fields.items() if f"| `{name}` |" not in text or not field.description
+    ]
+    assert missing == []
