@@ -1,0 +1,5 @@
+"""`python -m storaged_cli` is `storectl`."""
+
+from .main import main
+
+main()

@@ -1,0 +1,178 @@
+"""The daemon's HTTP API as the client uses it."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+from urllib.parse import quote, urlencode
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.timeout import Timeout
+from urllib3.util.wait import wait_for_read
+
+from .address import Address
+from .answers import explain, read_answer
+from .errors import NotADaemon
+from .version import client_name
+
+JsonObject: TypeAlias = dict[str, Any]
+Query: TypeAlias = Sequence[tuple[str, str]]
+
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 60.0
+UPLOAD_ANSWER_SECONDS = 600.0
+"""After the last byte the daemon makes the upload durable, which takes its time on a slow disk."""
+STALL_SECONDS = 300.0
+LONG_POLL_MARGIN = 15.0
+HASHES_PER_QUESTION = 10_000
+
+
+class Client:
+    """One daemon and one product of it. Every method may raise what `errors` has for the network and for refusals."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._pool = _open_pool(address)
+        self._product = f"/products/{quote(address.product, safe='')}"
+
+    def missing_contents(self, digests: Sequence[str]) -> set[str]:
+        """Which of these SHA-256 (hex) the daemon lacks. Asks even about none: it tells whether the product exists."""
+        missing: set[str] = set()
+        for start in range(0, len(digests) or 1, HASHES_PER_QUESTION):
+            batch = digests[start : start + HASHES_PER_QUESTION]
+            answer = self._request("POST", f"{self._product}/contents/missing", content=list(batch))
+            missing.update(self._member(answer, "missing"))
+        return missing
+
+    def store(self, query: Query, archive: Iterable[bytes], key: str) -> JsonObject:
+        """Stream an archive and return its job. `key` makes a second try the same store."""
+        headers = {"Content-Type": "application/zip", "Idempotency-Key": key}
+        path = f"{self._product}/stores"
+        try:
+            answer = self._request("POST", path, query, body=archive, headers=headers, seconds=UPLOAD_ANSWER_SECONDS)
+        finally:
+            # An answer that came before the end of the body leaves a connection that nothing else may use.
+            self._pool.clear()
+        return self._job(answer)
+
+    def job(
+        self, token: str, wait: int | None = None, since: int | None = None, margin: float = LONG_POLL_MARGIN
+    ) -> JsonObject:
+        """A job as it is; with `wait` (seconds) as it is after its next change, or when the time is over.
+
+        An answer that is later than that by more than `margin` seconds counts as none.
+        """
+        query = [(name, str(value)) for name, value in (("wait", wait), ("since", since)) if value is not None]
+        seconds = ANSWER_SECONDS if wait is None else wait + margin
+        return self._job(self._request("GET", f"/jobs/{quote(token, safe='')}", query, seconds=seconds))
+
+    def cancel(self, token: str, comment: str | None) -> JsonObject:
+        content = {} if comment is None else {"comment": comment}
+        return self._job(self._request("POST", f"/jobs/{quote(token, safe='')}/cancel", content=content))
+
+    def runs(self) -> Iterator[JsonObject]:
+        return self._pages(f"{self._product}/runs", "runs")
+
+    def reports(self, query: Query) -> Iterator[JsonObject]:
+        return self._pages(f"{self._product}/reports", "reports", query)
+
+    def _pages(self, path: str, member: str, query: Query = ()) -> Iterator[JsonObject]:
+        after: list[tuple[str, str]] = []
+        while True:
+            answer = self._request("GET", path, [*query, *after])
+            yield from self._member(answer, member)
+            cursor = answer.get("next")
+            if cursor is None:
+                return
+            after = [("after", str(cursor))]
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Query = (),
+        *,
+        body: Iterable[bytes] | bytes | None = None,
+        headers: dict[str, str] | None = None,
+        seconds: float = ANSWER_SECONDS,
+        content: object = None,
+    ) -> Any:
+        sent = {"User-Agent": client_name().replace(" ", "/"), "Accept": "application/json", **(headers or {})}
+        if content is not None:
+            body = json.dumps(content).encode()
+            sent["Content-Type"] = "application/json"
+        url = f"{self.address.base}/api/v1{path}" + (f"?{urlencode(query)}" if query else "")
+        timeout = Timeout(connect=min(CONNECT_SECONDS, seconds), read=seconds)
+        try:
+            answer = self._pool.request(
+                method, url, body=body, headers=sent, timeout=timeout, retries=False, redirect=False
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise explain(self.address.base, error) from error
+        return read_answer(self.address.base, answer)
+
+    def _member(self, answer: Any, name: str) -> list[Any]:
+        content = answer.get(name) if isinstance(answer, dict) else None
+        if isinstance(content, list):
+            return content
+        raise NotADaemon(f"The answer of {self.address.base} has no list {name!r}: is it a storaged daemon?")
+
+    def _job(self, answer: Any) -> JsonObject:
+        if isinstance(answer, dict) and {"token", "status", "sequence"} <= answer.keys():
+            return answer
+        raise NotADaemon(f"The answer of {self.address.base} is not a job: is it a storaged daemon?")
+
+
+class _PlainConnection(HTTPConnection):
+    """A connection that hears an answer which comes before the whole body is sent, such as "too large"."""
+
+    def connect(self) -> None:
+        super().connect()
+        # Until the answer is read urllib3 leaves the connect time-out on the socket: too short for a daemon under load.
+        self.sock.settimeout(STALL_SECONDS)
+
+    def send(self, data: Any) -> None:
+        if self.sock is not None and wait_for_read(self.sock, timeout=0):
+            # urllib3 takes this as the sign to stop sending and to read the answer.
+            raise BrokenPipeError
+        super().send(data)
+
+
+class _TlsConnection(HTTPSConnection):
+    """As above without the early answer: with TLS, what can be read need not be part of an answer."""
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.settimeout(STALL_SECONDS)
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+def _open_pool(address: Address) -> urllib3.PoolManager:
+    proxy = _proxy_for(address)
+    pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
+    pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+    return pool
+
+
+def _proxy_for(address: Address) -> str | None:
+    """The proxy that the environment asks for (`http_proxy`, `https_proxy`, `no_proxy`); never one to this machine."""
+    if address.host in {"localhost", "127.0.0.1", "::1"} or not _names_a_proxy():
+        return None
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - slow, seldom needed
+
+    if proxy_bypass(address.host):
+        return None
+    proxies = getproxies()
+    return proxies.get(address.base.partition("://")[0]) or proxies.get("all")
+
+
+def _names_a_proxy() -> bool:
+    return any(name.lower() in {"http_proxy", "https_proxy", "all_proxy"} for name in os.environ)

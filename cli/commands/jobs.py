@@ -1,0 +1,136 @@
+"""`storectl jobs`: look at jobs, wait for them, cancel them."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import click
+
+from ..address import Address
+from ..client import Client, JsonObject
+from ..errors import NOT_ENDED, Refused, WaitTimedOut, jobs_exit_code
+from ..notices import wrap
+from ..options import output_option, timeout_option, url_option
+from ..progress import open_progress
+from ..render import one_line, terminal_width, write_json, write_lines
+from ..waiting import Deadline, follow
+
+FIELDS = (
+    *("token", "kind", "product", "run", "user", "summary", "status", "attempt", "node"),
+    *("position", "estimated_seconds", "cancel_requested"),
+    *("enqueued_at", "started_at", "finished_at", "last_seen_at"),
+)
+LABEL_WIDTH = max(map(len, FIELDS)) + 2
+
+
+@click.group()
+def jobs() -> None:
+    """Follow and steer what the daemon is at."""
+
+
+@jobs.command()
+@click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...")
+@url_option
+@output_option
+def show(tokens: tuple[str, ...], address: Address, output: str) -> None:
+    """Show jobs as they are now.
+
+    Exit codes for one token: 0 completed, 4 failed, 8 not ended, 16 cancelled or dropped. For several: 0 only if all
+    are completed, else 1.
+    """
+    found, refused = _each(tokens, Client(address).job)
+    _write(found, output)
+    sys.exit(1 if refused else jobs_exit_code([job["status"] for job in found]))
+
+
+@jobs.command()
+@click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...")
+@timeout_option
+@url_option
+@output_option
+def wait(tokens: tuple[str, ...], timeout: float | None, address: Address, output: str) -> None:
+    """Wait until jobs have ended, and show them.
+
+    Exit codes for one token: 0 completed, 4 failed, 16 cancelled or dropped. For several: 0 only if all are
+    completed, else 1. 8 when --timeout has passed.
+    """
+    client = Client(address)
+    deadline = Deadline(timeout)
+    late: list[str] = []
+
+    def to_the_end(token: str) -> JsonObject:
+        try:
+            return follow(client, client.job(token), deadline, progress)
+        except WaitTimedOut as error:
+            progress.note(error.message)
+            late.append(token)
+            return error.job
+
+    with open_progress() as progress:
+        found, refused = _each(tokens, to_the_end)
+    _write(found, output)
+    sys.exit(NOT_ENDED if late else 1 if refused else jobs_exit_code([job["status"] for job in found]))
+
+
+@jobs.command()
+@click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...")
+@click.option("--comment", help="Why; it is kept with the job.")
+@url_option
+@output_option
+def cancel(tokens: tuple[str, ...], comment: str | None, address: Address, output: str) -> None:
+    """Cancel jobs. A waiting one ends at once, a running one at its next step; nothing of it is stored.
+
+    Exits with 0 when all requests were taken, else with 1.
+    """
+    client = Client(address)
+    found, refused = _each(tokens, lambda token: client.cancel(token, comment))
+    _write(found, output)
+    sys.exit(1 if refused else 0)
+
+
+def _each(tokens: Sequence[str], ask: Callable[[str], JsonObject]) -> tuple[list[JsonObject], int]:
+    """The jobs, and how many of them were refused: a token that is not known does not hide the others."""
+    found = []
+    refused = 0
+    for token in tokens:
+        try:
+            found.append(ask(token))
+        except Refused as error:
+            error.show()
+            refused += 1
+    return found, refused
+
+
+def _write(found: Sequence[JsonObject], output: str) -> None:
+    if output == "json":
+        write_json(found)
+        return
+    lines = _table if output == "table" else _plain
+    for number, job in enumerate(found):
+        write_lines([""] if number else [])
+        write_lines(lines(_facts(job)))
+
+
+def _facts(job: JsonObject) -> Iterator[tuple[str, str]]:
+    """What is known of a job, by name; one entry for each comment."""
+    for name in FIELDS:
+        value = job.get(name)
+        if value is not None and value is not False:
+            yield name, "yes" if value is True else one_line(value)
+    progress = job.get("progress") or {}
+    if progress.get("phase"):
+        yield "progress", one_line(f"{progress['phase']} {progress.get('done')} of {progress.get('total')}")
+    for comment in job.get("comments") or []:
+        yield "comment", one_line(f"{comment['who']} at {comment['at']}: {comment['text']}")
+
+
+def _plain(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
+    return (f"{name}: {text}" for name, text in facts)
+
+
+def _table(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
+    width = max(20, terminal_width() - LABEL_WIDTH)
+    for name, text in facts:
+        label = name.replace("_", " ").capitalize()
+        for line in wrap(text, width):
+            yield f"{label:{LABEL_WIDTH}}{line}"
+            label = ""

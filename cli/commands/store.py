@@ -1,0 +1,99 @@
+"""`storectl store`: send the results of an analysis to the daemon and wait until they are stored."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ..address import Address
+from ..client import Client, JsonObject, Query
+from ..errors import Interrupted, job_exit_code
+from ..metadata import run_name
+from ..notices import tell
+from ..options import output_option, timeout_option, url_option
+from ..progress import Progress, open_progress
+from ..render import write_json, write_lines
+from ..scan import ReportFolder, find_report_folders
+from ..summary import MISSING, NEWER, describe_end, describe_sources
+from ..upload import look, send
+from ..waiting import Deadline, follow
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...")
+@click.option("-n", "--name", metavar="RUN", help="The run's name. Default: the one in metadata.json.")
+@click.option("--tag", metavar="TAG", help="A name for this store in the run's history, such as a version.")
+@click.option("--description", metavar="TEXT", help="A text for this store in the run's history.")
+@click.option("--trim-path-prefix", multiple=True, metavar="PREFIX", help="Cut this off file paths. May be repeated.")
+@click.option("-f", "--force", is_flag=True, help="Remove the run first, and store it anew.")
+@click.option("--keep-going", is_flag=True, help="Leave out result files that are broken, instead of failing.")
+@click.option("--detach", is_flag=True, help="Do not wait: print the job's token and exit.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Threads that read. Default: one a core.")
+@timeout_option
+@url_option
+@output_option
+def store(
+    *,
+    folders: tuple[str, ...],
+    name: str | None,
+    tag: str | None,
+    description: str | None,
+    trim_path_prefix: tuple[str, ...],
+    force: bool,
+    keep_going: bool,
+    detach: bool,
+    jobs: int | None,
+    timeout: float | None,
+    address: Address,
+    output: str,
+) -> None:
+    """Store the results of an analysis as a run.
+
+    DIR is a folder with result files (*.plist, *.sarif) in it or below, or one such file. The source files that they
+    name are sent along, but for those whose content the daemon has.
+
+    Exit codes: 0 stored, 4 failed, 16 cancelled or dropped, 8 --timeout has passed, 1 the daemon cannot be reached or
+    refuses, 2 wrong usage.
+    """
+    report_folders = find_report_folders(folders)
+    texts = {"run": name or run_name(report_folders), "tag": tag, "description": description}
+    query = [
+        *((key, text) for key, text in texts.items() if text is not None),
+        *(("trim_path_prefix", prefix) for prefix in trim_path_prefix),
+        *((key, "true") for key, is_set in (("force", force), ("keep_going", keep_going)) if is_set),
+    ]
+    client = Client(address)
+    with open_progress() as progress:
+        job, missing = _upload(client, query, report_folders, jobs or os.cpu_count() or 1, progress)
+        if not detach:
+            job = follow(client, job, Deadline(timeout), progress)
+    if detach:
+        _write_token(job, output)
+        return
+    tell(describe_end(job, missing))
+    if output == "json":
+        write_json(job)
+    sys.exit(job_exit_code(job["status"]))
+
+
+def _upload(
+    client: Client, query: Query, folders: Sequence[ReportFolder], jobs: int, progress: Progress
+) -> tuple[JsonObject, list[str]]:
+    """The job, and the sources that are stored without their content; both it and stale ones are told of."""
+    try:
+        found = look(folders, jobs, progress)
+        progress.note_all(describe_sources(found.newer, NEWER))
+        job, vanished = send(client, query, found, progress)
+    except KeyboardInterrupt as error:
+        raise Interrupted("Interrupted: nothing was stored.") from error
+    missing = [*found.missing, *vanished]
+    progress.note_all(describe_sources(missing, MISSING))
+    return job, missing
+
+
+def _write_token(job: JsonObject, output: str) -> None:
+    if output == "json":
+        write_json(job)
+    else:
+        write_lines([job["token"]])

@@ -1,0 +1,48 @@
+"""The `storectl` command line; a command's module is imported only when it is called."""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from .errors import Interrupted
+
+COMMANDS = {
+    "store": "Store the results of an analysis as a run.",
+    "jobs": "Follow and steer what the daemon is at.",
+    "runs": "List the runs of a product.",
+    "results": "List the reports of a run.",
+}
+
+
+class LazyGroup(click.Group):
+    """Its commands are those of COMMANDS, each in the module of its name, under its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f".commands.{cmd_name}", __package__)
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted("Interrupted.") from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="storaged", prog_name="storectl")
+def main() -> None:
+    """The client of storaged: store the results of static analysis, follow the daemon's work, look at reports.
+
+    Data goes to stdout, everything else to stderr.
+    """

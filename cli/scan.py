@@ -1,0 +1,215 @@
+"""Find result files, and by a cheap scan the source files that they name."""
+
+import os
+import plistlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+from xml.parsers.expat import ExpatError
+
+from .batches import in_batches
+from .errors import Usage
+
+RESULT_SUFFIXES = (".plist", ".sarif")
+COMPANIONS = ("metadata.json", "skip_file", "review_status.yaml")
+BLOCK_SIZE = 4 << 20
+PROLOG_SIZE = 1024
+
+_PROLOG = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*<\?xml(?:(?!encoding)[^>])*(?:encoding=[\"'](?:utf-8|us-ascii)[\"']\s*)?\?>"
+    rb"\s*(?:<!DOCTYPE[^>\[]*>)?",
+    re.IGNORECASE,
+)
+_DECLARATION = b"<!"
+_KEY = b"<key>"
+_FILES_KEY = b"<key>files</key>"
+_FILES = re.compile(rb"<key>files</key>\s*(?:<array\s*/>|<array>((?:\s*<string>[^<]*</string>)*)\s*</array>)")
+_NAME = re.compile(rb"<string>([^<]*)</string>")
+_HASH_KEY = b"<key>issue_hash_content_of_line_in_context</key>"
+_USABLE_HASH = re.compile(rb"\s*<string>(?!\s*0?\s*<)[^<]+</string>")
+_DIAGNOSTIC_KEYS = (b"<key>description</key>", b"<key>check_name</key>")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFolder:
+    """One folder with result files directly in it; `files` are names, `companions` those of COMPANIONS it has."""
+
+    path: str
+    files: tuple[str, ...]
+    companions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """What the scan saw of a result file: `sources` are absolute paths, `size` is in bytes.
+
+    `needs_sources`: a report without usable hash gets one made from its source, which must then come along.
+    """
+
+    path: str
+    size: int
+    changed_ns: int
+    sources: frozenset[str]
+    needs_sources: bool
+
+
+def find_report_folders(given: Iterable[str]) -> list[ReportFolder]:
+    """The folders at and below those given, in a stable order; raises Usage for one without any result file.
+
+    As CodeChecker has it, each folder is a report folder of its own, with its own companions; links are not followed.
+    """
+    found: dict[str, set[str]] = {}
+    for name in given:
+        path = os.path.abspath(name)  # noqa: PTH100 - keeps links: names in result files are relative to what was given
+        below = list(_walk(path))
+        if not any(files for _, files in below):
+            raise Usage(f"{path} has no result files: none that ends in {' or '.join(RESULT_SUFFIXES)}.")
+        for folder, files in below:
+            found.setdefault(folder, set()).update(files)
+    folders = [ReportFolder(path, tuple(sorted(files)), _companions(path)) for path, files in sorted(found.items())]
+    return [folder for folder in folders if folder.files or folder.companions]
+
+
+def _walk(path: str) -> Iterator[tuple[str, list[str]]]:
+    entry = Path(path)
+    if entry.is_file():
+        if not path.endswith(RESULT_SUFFIXES):
+            raise Usage(f"{path} is no result file: it does not end in {' or '.join(RESULT_SUFFIXES)}.")
+        yield str(entry.parent), [entry.name]
+    elif entry.is_dir():
+        for folder, _, names in os.walk(path, onerror=_refuse):
+            yield folder, [name for name in names if name.endswith(RESULT_SUFFIXES)]
+    else:
+        raise Usage(f"There is no file or folder {path}.")
+
+
+def _refuse(error: OSError) -> None:
+    raise Usage(f"The folder {error.filename} cannot be read: {error.strerror}.") from error
+
+
+def _companions(folder: str) -> tuple[str, ...]:
+    return tuple(name for name in COMPANIONS if Path(folder, name).is_file())
+
+
+def scan_result_files(
+    folders: Sequence[ReportFolder], jobs: int, seen: Callable[[int], None] = lambda _: None
+) -> list[ResultFile]:
+    """Scan all, `jobs` at a time, in the order of the folders; `seen` is told how many are done."""
+    paths = [f"{folder.path}/{name}" for folder in folders for name in folder.files]
+    results: list[ResultFile] = []
+    for batch in in_batches(paths, jobs, _scan_batch):
+        results.extend(batch)
+        seen(len(results))
+    return results
+
+
+def _scan_batch(paths: Sequence[str]) -> list[ResultFile]:
+    return [scan_result_file(path) for path in paths]
+
+
+def scan_result_file(path: str) -> ResultFile:
+    """A file that cannot be understood names nothing: the daemon says what is wrong with it, for all files at once."""
+    try:
+        with Path(path).open("rb") as file:
+            state = os.fstat(file.fileno())
+            names, needs = _scan_sarif(file) if path.endswith(".sarif") else _scan_plist(file)
+    except OSError as error:
+        raise Usage(f"The result file {path} cannot be read: {error.strerror}.") from error
+    folder = path.rpartition("/")[0]
+    sources = frozenset(os.path.normpath(name if name[:1] == "/" else f"{folder}/{name}") for name in names)
+    return ResultFile(path, state.st_size, state.st_mtime_ns, sources, needs)
+
+
+def _scan_plist(file: BinaryIO) -> tuple[Iterable[str], bool]:
+    usual = _scan_usual_plist(file)
+    if usual is not None:
+        return usual
+    file.seek(0)
+    return _parse_plist(file)
+
+
+def _scan_usual_plist(file: BinaryIO) -> tuple[Iterable[str], bool] | None:
+    """Scan block by block without parsing; None for a layout that must be parsed."""
+    prolog = _PROLOG.match(file.read(PROLOG_SIZE))
+    if prolog is None:
+        return None
+    file.seek(prolog.end())
+    tally = _Tally()
+    for block in _blocks(file):
+        # A comment, CDATA or an entity may hide a key or fake one.
+        if _DECLARATION in block or not tally.add(block):
+            return None
+    return tally.result()
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """The file in pieces that each end before a `<key>`, so that a key and its plain value are never parted."""
+    rest = b""
+    while read := file.read(BLOCK_SIZE):
+        block = rest + read
+        end = max(block.rfind(_KEY), 0)
+        yield block[:end]
+        rest = block[end:]
+    yield rest
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the blocks of one plist showed so far."""
+
+    names: bytes | None = None
+    hashes: int = 0
+    diagnostics: list[int] = field(default_factory=lambda: [0 for _ in _DIAGNOSTIC_KEYS])
+
+    def add(self, block: bytes) -> bool:
+        """False when the list of files has another layout."""
+        if _FILES_KEY in block:
+            found = _FILES.search(block)
+            if found is None or self.names is not None or block.count(_FILES_KEY) > 1:
+                return False
+            self.names = found[1] or b""
+        self.hashes += _count_usable_hashes(block)
+        self.diagnostics = [
+            count + block.count(key) for count, key in zip(self.diagnostics, _DIAGNOSTIC_KEYS, strict=True)
+        ]
+        return True
+
+    def result(self) -> tuple[Iterable[str], bool] | None:
+        if self.names is None:
+            return None
+        return _read_names(self.names), self.hashes < max(self.diagnostics)
+
+
+def _count_usable_hashes(block: bytes) -> int:
+    count = 0
+    at = block.find(_HASH_KEY)
+    while at >= 0:
+        at += len(_HASH_KEY)
+        if _USABLE_HASH.match(block, at):
+            count += 1
+        at = block.find(_HASH_KEY, at)
+    return count
+
+
+def _read_names(names: bytes) -> Iterable[str]:
+    if b"&" in names:
+        whole = b"<plist><dict><key>files</key><array>" + names + b"</array></dict></plist>"
+        return _parse_plist(BytesIO(whole))[0]
+    return [name.decode("utf-8", "replace") for name in _NAME.findall(names)]
+
+
+def _parse_plist(file: BinaryIO) -> tuple[Iterable[str], bool]:
+    try:
+        names = plistlib.load(file).get("files", [])
+        return [name for name in names if isinstance(name, str)], True
+    except (plistlib.InvalidFileException, ExpatError, ValueError, TypeError, AttributeError, LookupError):
+        return [], True
+
+
+def _scan_sarif(file: BinaryIO) -> tuple[Iterable[str], bool]:
+    from .sarif import named_files  # noqa: PLC0415 - most stores have none
+
+    return named_files(file.read()), True

@@ -1,0 +1,216 @@
+"""A small real HTTP server that answers storectl by the API's contract, and keeps what it was sent."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Json = dict[str, Any]
+
+TOKEN = "c0ffee" * 10 + "cafe"
+ENDED = {"completed", "failed", "cancelled", "dropped"}
+PREFIX = "/behind/a/proxy"
+
+
+@dataclass
+class Upload:
+    """One whole body that came, as it came."""
+
+    query: list[tuple[str, str]]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class Daemon:
+    """`script`: what becomes of a job, one entry a long poll. `instead`: handlers for the next requests of a kind."""
+
+    port: int = 0
+    script: deque[Json] = field(default_factory=deque)
+    instead: dict[str, deque[Handler]] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    asked: list[list[str]] = field(default_factory=list)
+    uploads: list[Upload] = field(default_factory=list)
+    jobs: dict[str, Json] = field(default_factory=dict)
+    pages: dict[str, list[Json]] = field(default_factory=lambda: {"runs": [], "reports": []})
+    page_size: int = 2
+    requests: list[web.Request] = field(default_factory=list)
+    cancels: list[Json] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"localhost:{self.port}/Default"
+
+    def replace_next(self, kind: str, *handlers: Handler) -> None:
+        """The next requests of a kind (missing, store, job, cancel, runs, reports) go to these instead."""
+        self.instead.setdefault(kind, deque()).extend(handlers)
+
+    def add_job(self, token: str = TOKEN, **values: Any) -> Json:
+        self.jobs[token] = make_job(token) | values
+        return self.jobs[token]
+
+    def queries(self, kind: str) -> list[list[tuple[str, str]]]:
+        """The query of each request whose path ends so."""
+        return [list(request.query.items()) for request in self.requests if request.path.endswith(kind)]
+
+    async def missing(self, request: web.Request) -> web.StreamResponse:
+        digests = await request.json()
+        self.asked.append(digests)
+        return web.json_response({"missing": [digest for digest in digests if digest not in self.known]})
+
+    async def store(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.uploads.append(Upload(list(request.query.items()), dict(request.headers), body))
+        job = self.add_job(run=request.query["run"])
+        return web.json_response(job, status=202, headers={"Location": f"/api/v1/jobs/{TOKEN}"})
+
+    async def job(self, request: web.Request) -> web.StreamResponse:
+        job = self.jobs.get(request.match_info["token"])
+        if job is None:
+            return problem(404, f"There is no job {request.match_info['token']!r}.")
+        if "wait" in request.query and job["status"] not in ENDED and self.script:
+            job.update(self.script.popleft(), sequence=job["sequence"] + 1)
+        return web.json_response(job)
+
+    async def cancel(self, request: web.Request) -> web.StreamResponse:
+        job = self.jobs.get(request.match_info["token"])
+        if job is None:
+            return problem(404, f"There is no job {request.match_info['token']!r}.")
+        if job["status"] in ENDED:
+            return problem(409, "The job has ended, so there is nothing to cancel.")
+        self.cancels.append(await request.json())
+        job.update(status="cancelled", cancel_requested=True)
+        return web.json_response(job)
+
+    async def runs(self, request: web.Request) -> web.StreamResponse:
+        return self._page(request, "runs")
+
+    async def reports(self, request: web.Request) -> web.StreamResponse:
+        return self._page(request, "reports")
+
+    def _page(self, request: web.Request, member: str) -> web.StreamResponse:
+        rows = self.pages[member]
+        start = int(request.query.get("after", 0))
+        end = start + self.page_size
+        return web.json_response({member: rows[start:end], "next": str(end) if end < len(rows) else None})
+
+    async def dispatch(self, kind: str, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request)
+        waiting = self.instead.get(kind)
+        if waiting:
+            return await waiting.popleft()(request)
+        product = request.match_info.get("product", "Default")
+        if product != "Default":
+            return problem(404, f"There is no product {product!r}.")
+        handler: Handler = getattr(self, kind)
+        return await handler(request)
+
+
+def make_job(token: str) -> Json:
+    return {
+        "token": token,
+        "kind": "store",
+        "product": "Default",
+        "run": "shop",
+        "user": None,
+        "summary": "Store of results to 'Default' - 'shop'",
+        "status": "enqueued",
+        "attempt": 0,
+        "node": None,
+        "priority": 0,
+        "sequence": 1,
+        "enqueued_at": "2025-11-24T05:00:00Z",
+        "started_at": None,
+        "finished_at": None,
+        "last_seen_at": None,
+        "progress": {"phase": None, "done": 0, "total": 0},
+        "position": 1,
+        "estimated_seconds": None,
+        "cancel_requested": False,
+        "consumed": False,
+        "comments": [],
+        "result": None,
+    }
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **members: Any) -> web.Response:
+    return web.json_response(
+        {"type": "about:blank", "title": "Problem", "status": status, "detail": detail} | members,
+        status=status,
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def answering(respond: Callable[[], web.StreamResponse]) -> Handler:
+    """A handler that reads the body and gives this answer."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        return respond()
+
+    return handle
+
+
+async def hang_up(request: web.Request) -> web.StreamResponse:
+    """The connection breaks, as when the daemon is killed."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+def _routes(daemon: Daemon, prefix: str) -> Iterator[web.RouteDef]:
+    product = f"{prefix}/api/v1/products/{{product}}"
+    job = f"{prefix}/api/v1/jobs/{{token}}"
+    for method, path, kind in (
+        ("POST", f"{product}/contents/missing", "missing"),
+        ("POST", f"{product}/stores", "store"),
+        ("GET", f"{product}/runs", "runs"),
+        ("GET", f"{product}/reports", "reports"),
+        ("GET", job, "job"),
+        ("POST", f"{job}/cancel", "cancel"),
+    ):
+        yield web.route(method, path, partial(daemon.dispatch, kind))
+
+
+async def _serve(daemon: Daemon, ready: threading.Event, stop: asyncio.Event) -> None:
+    app = web.Application(client_max_size=1 << 30)
+    app.add_routes([*_routes(daemon, ""), *_routes(daemon, PREFIX)])
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", daemon.port).start()
+    daemon.port = runner.addresses[0][1]
+    ready.set()
+    await stop.wait()
+    await runner.cleanup()
+
+
+@contextmanager
+def serve(daemon: Daemon) -> Iterator[Daemon]:
+    """Listen in a thread of its own, on `daemon.port` or, when that is 0, on a free port."""
+    ready = threading.Event()
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(_serve(daemon, ready, stop))
+        finally:
+            loop.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        if not ready.wait(10):
+            raise TimeoutError("the server of the test did not start")
+        yield daemon
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
