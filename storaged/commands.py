@@ -124,7 +124,9 @@ def start_quickly(config: Path | None, **flags: Any) -> None:
 @config_option
 def migrate(config: Path | None, **flags: Any) -> None:
     """Bring the database's schema up to date (serve does it too)."""
-    run(_migrate(load_settings(config, **flags)))
+    settings = load_settings(config, **flags)
+    configure_logs(settings)
+    run(_migrate(settings))
 
 
 @main.command()

@@ -244,7 +244,7 @@ class _StoreRun:
         """What the job tells of the store: the reports that came, and the run's reports by detection status."""
         return {
             "reports": merged.incoming,
-            **{status: merged.counts.get(status, 0) for status in DetectionStatus},
+            **{status.value: merged.counts.get(status, 0) for status in DetectionStatus},
             "written": {
                 "inserted": merged.inserted,
                 "replaced": merged.replaced,
