@@ -107,6 +107,9 @@ WITH beaten AS (
 SELECT lease_id, cancel_requested FROM job
 WHERE status = 'running' AND node = :node AND node_instance = :instance AND lease_id = ANY(:leases)
 
+-- name: cancelling
+SELECT lease_id FROM job WHERE status = 'running' AND cancel_requested AND lease_id = ANY(:leases)
+
 -- name: progress
 UPDATE job SET
     phase = :phase, done = :done, total = :total, heartbeat_at = clock_timestamp(), sequence = sequence + 1
@@ -271,6 +274,15 @@ INSERT INTO job_comment (job_id, who, text) SELECT id, :who, :text FROM commente
 
 -- name: mark_consumed
 UPDATE job SET consumed = true WHERE token = :token AND finished_at IS NOT NULL AND NOT consumed
+
+-- name: tokens_with_upload
+SELECT token FROM job
+WHERE
+    token = ANY(:tokens)
+    AND (
+        status IN ('allocated', 'enqueued', 'running')
+        OR (status IN ('failed', 'dropped') AND finished_at > now() - :keep::interval)
+    )
 
 -- name: prune_jobs
 DELETE FROM job

@@ -140,6 +140,12 @@ async def heartbeat(conn: Connection, *, node: str, instance: UUID, leases: Coll
     )
 
 
+async def cancelling(conn: Connection, leases: Collection[UUID]) -> frozenset[UUID]:
+    """Those of the leases whose job was asked to stop."""
+    rows = await QUERIES["cancelling"].fetch(conn, leases=list(leases))
+    return frozenset(row["lease_id"] for row in rows)
+
+
 async def progress(conn: Connection, claim: Claim, phase: str, done: int, total: int) -> bool:
     """Tell waiters how far the job is, and learn whether it was asked to stop. Raises LeaseLost."""
     asked: bool | None = await QUERIES["progress"].value(
@@ -295,6 +301,15 @@ async def prune(conn: Connection, older_than: timedelta, *, limit: int = 1000) -
     """
     await QUERIES["prune_keys"].execute(conn, kept=KEY_KEPT)
     rows = await QUERIES["prune_jobs"].fetch(conn, older_than=older_than, limit=limit)
+    return [Token(row["token"]) for row in rows]
+
+
+async def tokens_with_upload(conn: Connection, tokens: Collection[Token], keep: timedelta) -> list[Token]:
+    """Those of the tokens whose upload is needed: the job is unfinished, or failed or dropped less than `keep` ago.
+
+    A token without a job is not among them: the caller must know uploads that are about to get theirs.
+    """
+    rows = await QUERIES["tokens_with_upload"].fetch(conn, tokens=list(tokens), keep=keep)
     return [Token(row["token"]) for row in rows]
 
 

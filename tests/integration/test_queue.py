@@ -1,11 +1,14 @@
 """One job after another: states, leases, cancel, retry, comments, keys, pruning."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 import asyncpg
 import pytest
 
 from storaged.database.engine import Engine
+from storaged.database.sql import Connection
 from storaged.errors import (
     AlreadyEnded,
     CancelRequested,
@@ -100,19 +103,19 @@ async def test_a_lost_lease_cannot_complete_the_job(engine: Engine) -> None:
     async with engine.begin() as conn:
         await jobs.release(conn, stalled, comment="The node stops.")
     successor = await claim_one(engine)
-    for settle in (jobs.complete, jobs.cancel):
+    writes: list[Callable[[Connection], Awaitable[object]]] = [
+        lambda conn: jobs.complete(conn, stalled),
+        lambda conn: jobs.cancel(conn, stalled),
+        lambda conn: jobs.fail(conn, stalled, comment="too late"),
+        lambda conn: jobs.drop(conn, stalled, comment="too late"),
+        lambda conn: jobs.release(conn, stalled, comment="too late"),
+        lambda conn: jobs.record_crash(conn, stalled),
+        lambda conn: jobs.progress(conn, stalled, "parse", 1, 2),
+    ]
+    for write in writes:
         async with engine.begin() as conn:
             with pytest.raises(LeaseLost, match=job.token):
-                await settle(conn, stalled)
-    for settle in (jobs.fail, jobs.drop, jobs.release):
-        async with engine.begin() as conn:
-            with pytest.raises(LeaseLost, match=job.token):
-                await settle(conn, stalled, comment="too late")
-    async with engine.begin() as conn:
-        with pytest.raises(LeaseLost):
-            await jobs.progress(conn, stalled, "parse", 1, 2)
-        with pytest.raises(LeaseLost):
-            await jobs.record_crash(conn, stalled)
+                await write(conn)
     assert await status(engine, job.token) is JobStatus.RUNNING
     await complete(engine, successor)
 
@@ -139,6 +142,7 @@ async def test_a_heartbeat_renews_all_leases_and_tells_which_are_lost_or_asked_t
         beat = await jobs.heartbeat(
             conn, node=NODE, instance=INSTANCE, leases=[claimed.lease_id for claimed in (held, cancelled, lost)]
         )
+        assert await jobs.cancelling(conn, [held.lease_id, cancelled.lease_id]) == {cancelled.lease_id}
     assert beat == jobs.Heartbeat(
         held=frozenset({held.lease_id, cancelled.lease_id}), cancelling=frozenset({cancelled.lease_id})
     )
@@ -157,9 +161,7 @@ async def test_a_heartbeat_does_not_wait_for_a_job_that_is_being_settled(engine:
     async with engine.begin() as merge, engine.connect() as conn:
         await jobs.complete(merge, settling)
         await conn.execute("SET statement_timeout = '5s'")
-        beat = await jobs.heartbeat(
-            conn, node=NODE, instance=INSTANCE, leases=[settling.lease_id, other.lease_id]
-        )
+        beat = await jobs.heartbeat(conn, node=NODE, instance=INSTANCE, leases=[settling.lease_id, other.lease_id])
     assert beat.held == {settling.lease_id, other.lease_id}
 
 
@@ -397,6 +399,20 @@ async def test_only_jobs_that_ended_long_ago_are_pruned_the_oldest_first(engine:
         assert {job.token for job in await jobs.list_jobs(conn)} == set(tokens[2:])
 
 
+async def test_an_upload_is_needed_while_its_job_is_unfinished_or_can_be_retried(engine: Engine) -> None:
+    tokens = {state: (await enqueue(engine, state)).token for state in ("failed", "dropped", "done", "old", "running")}
+    failed, dropped, done, old, _ = await claim(engine, 5)
+    waiting = await enqueue(engine, "waiting")
+    async with engine.connect() as conn:
+        await jobs.fail(conn, failed, comment="Bad.")
+        await jobs.drop(conn, dropped, comment="Gone.")
+        await jobs.complete(conn, done)
+        await jobs.fail(conn, old, comment="Bad.")
+        await conn.execute("UPDATE job SET finished_at = now() - '8 days'::interval WHERE token = $1", old.token)
+        needed = await jobs.tokens_with_upload(conn, [*tokens.values(), waiting.token, UNKNOWN], timedelta(days=7))
+    assert set(needed) == {tokens["failed"], tokens["dropped"], tokens["running"], waiting.token}
+
+
 # Idempotency
 
 
@@ -416,13 +432,14 @@ async def test_a_key_stands_for_its_job_per_product_and_user(engine: Engine) -> 
 
 async def test_a_key_is_forgotten_after_a_day(engine: Engine) -> None:
     old, new = await enqueue(engine, "old"), await enqueue(engine, "new")
-    key = {"product_id": DEFAULT, "username": "ann", "key": "k"}
+    find = partial(jobs.find_by_key, product_id=DEFAULT, username="ann", key="k")
+    remember = partial(jobs.remember_key, product_id=DEFAULT, username="ann", key="k")
     async with engine.begin() as conn:
-        await jobs.remember_key(conn, **key, body_digest=b"1", job=old)
+        await remember(conn, body_digest=b"1", job=old)
         await conn.execute("UPDATE idempotency_key SET created_at = now() - '25 hours'::interval")
-        assert await jobs.find_by_key(conn, **key, body_digest=b"2") is None
-        await jobs.remember_key(conn, **key, body_digest=b"2", job=new)
-        assert await jobs.find_by_key(conn, **key, body_digest=b"2") == new.token
+        assert await find(conn, body_digest=b"2") is None
+        await remember(conn, body_digest=b"2", job=new)
+        assert await find(conn, body_digest=b"2") == new.token
         await conn.execute("UPDATE idempotency_key SET created_at = now() - '25 hours'::interval")
         await jobs.prune(conn, timedelta(days=7))
         assert await conn.fetchval("SELECT count(*) FROM idempotency_key") == 0
@@ -454,4 +471,4 @@ async def test_the_schema_refuses_states_that_are_none(engine: Engine, change: s
     await enqueue(engine)
     async with engine.connect() as conn:
         with pytest.raises(asyncpg.CheckViolationError):
-            await conn.execute(f"UPDATE job SET {change}")
+            await conn.execute(f"UPDATE job SET {change}")  # noqa: S608 (our own)
