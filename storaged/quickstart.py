@@ -25,7 +25,8 @@ async def quickstart(settings: Settings) -> None:
             project = await asyncio.to_thread(unpack_sample, settings.data_dir / "sample")
             product = f"{url}/Default"
             say(f"\nStoring a small C++ program with planted bugs, analysed by three analysers:\n  {project}")
-            await storectl("store", str(project / "reports"), "--name", RUN, "--url", product)
+            trim = ("--trim-path-prefix", str(project))
+            await storectl("store", str(project / "reports"), "--name", RUN, *trim, "--url", product)
             say("\nIts results:")
             await storectl("results", RUN, "--output", "table", "--url", product)
             say(farewell(url, product))
@@ -55,12 +56,13 @@ async def storectl(*arguments: str) -> None:
 
 def farewell(url: str, product: str) -> str:
     """What to look at next."""
+    client = shutil.which("storectl") or Path(sys.executable).with_name("storectl")
     return f"""
 The daemon serves at {url} until Ctrl-C. In another terminal:
   export STORAGED_URL={product}
-  storectl store FOLDER_WITH_PLIST_FILES -n my-project
-  storectl runs
-  storectl results my-project --details -o json
+  {client} store FOLDER_WITH_PLIST_FILES -n my-project
+  {client} runs
+  {client} results my-project --details -o json
 Addresses to look at:
   {url}/api/v1/products/Default/runs
   {url}/api/v1/products/Default/reports?run={RUN}
