@@ -25,10 +25,17 @@ class Backoff:
         self._turn = self._first
 
     def delay(self, error: StorectlError | None = None) -> float:
-        """The next delay; never shorter than the daemon asked for."""
+        """The next delay; what the daemon asked for (Retry-After) goes before it, and is at most a little exceeded."""
         turn, self._turn = self._turn, min(self._turn * 2, self._longest)
         asked = error.retry_after if isinstance(error, Unavailable) else None
-        return max(turn * random.uniform(0.5, 1.0), asked or 0.0)  # noqa: S311 - spreads clients, hides nothing
+        if asked is not None:
+            return max(asked, self._first / 4) * _spread(1.0, 1.1)
+        return turn * _spread(0.5, 1.0)
+
+
+def _spread(low: float, high: float) -> float:
+    """Keeps many clients from coming back at the same moment."""
+    return random.uniform(low, high)  # noqa: S311 - hides nothing
 
 
 def read_retry_after(value: str | None) -> float | None:

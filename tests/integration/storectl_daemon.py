@@ -183,7 +183,7 @@ def _routes(daemon: Daemon, prefix: str) -> Iterator[web.RouteDef]:
 async def _serve(daemon: Daemon, ready: threading.Event, stop: asyncio.Event) -> None:
     app = web.Application(client_max_size=1 << 30)
     app.add_routes([*_routes(daemon, ""), *_routes(daemon, PREFIX)])
-    runner = web.AppRunner(app, shutdown_timeout=0)
+    runner = web.AppRunner(app, shutdown_timeout=0, lingering_time=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", daemon.port).start()
     daemon.port = runner.addresses[0][1]

@@ -1,0 +1,475 @@
+"""storectl, command by command, against a server that answers by the API's contract."""
+
+import hashlib
+import io
+import json
+import plistlib
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+from aiohttp import web
+from click.testing import CliRunner, Result
+from storaged_cli.main import main
+from storaged_cli.version import client_name
+
+from tests.integration.storectl_daemon import PREFIX, TOKEN, Daemon, answering, hang_up, problem, serve
+
+DONE = {"status": "completed", "result": {"reports": 3, "new": 2, "unresolved": 1, "resolved": 4, "warnings": []}}
+HASH = "issue_hash_content_of_line_in_context"
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    with serve(Daemon()) as running:
+        yield running
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    """A report folder of the run `shop`, with two result files on two sources."""
+    for name in ("a.c", "b.c"):
+        (tmp_path / name).write_text(f"int {name[0]};\n")
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    (folder / "metadata.json").write_text('{"version": 2, "tools": [{"name": "codechecker", "run_name": "shop"}]}')
+    write_report(folder / "1.plist", "../a.c")
+    write_report(folder / "2.plist", "../a.c", "../b.c")
+    return folder
+
+
+def write_report(path: Path, *files: str, report_hash: str = "ab" * 16) -> None:
+    diagnostic = {"description": "bad", "check_name": "core.X", "location": {}, HASH: report_hash}
+    path.write_bytes(plistlib.dumps({"files": list(files), "diagnostics": [diagnostic]}))
+
+
+def storectl(daemon: Daemon, *arguments: str, **environment: str) -> Result:
+    runner = CliRunner(env={"STORAGED_URL": daemon.url, **environment})
+    return runner.invoke(main, arguments, catch_exceptions=False)
+
+
+def upload(daemon: Daemon) -> ZipFile:
+    [sent] = daemon.uploads
+    return ZipFile(io.BytesIO(sent.body))
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# store
+
+
+def test_a_store_sends_the_archive_waits_and_sums_up(daemon: Daemon, reports: Path) -> None:
+    daemon.script.extend([{"status": "running", "progress": {"phase": "parse", "done": 1, "total": 2}}, DONE])
+    result = storectl(daemon, "store", str(reports))
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert f"Job {TOKEN} is running." in result.stderr
+    assert "Stored run 'shop': 3 reports (2 new, 1 unresolved); 4 resolved." in result.stderr
+    [sent] = daemon.uploads
+    assert sent.query == [("run", "shop")]
+    assert sent.headers["Content-Type"] == "application/zip"
+    assert sent.headers["Transfer-Encoding"] == "chunked"
+    assert sent.headers["User-Agent"] == client_name().replace(" ", "/")
+    assert len(sent.headers["Idempotency-Key"]) == 36
+    assert sorted(upload(daemon).namelist()) == [
+        "content_hashes.json",
+        "reports/0/1.plist",
+        "reports/0/2.plist",
+        "reports/0/metadata.json",
+        f"root{reports.parent}/a.c",
+        f"root{reports.parent}/b.c",
+        "storectl.json",
+    ]
+
+
+def test_contents_that_the_daemon_has_are_not_sent(daemon: Daemon, reports: Path) -> None:
+    daemon.known.add(sha256("int a;\n"))
+    storectl(daemon, "store", str(reports), "--detach")
+    assert sorted(map(sorted, daemon.asked)) == [sorted([sha256("int a;\n"), sha256("int b;\n")])]
+    archive = upload(daemon)
+    assert [name for name in archive.namelist() if name.startswith("root")] == [f"root{reports.parent}/b.c"]
+    assert json.loads(archive.read("content_hashes.json")) == {
+        f"{reports.parent}/a.c": sha256("int a;\n"),
+        f"{reports.parent}/b.c": sha256("int b;\n"),
+    }
+
+
+def test_sources_of_a_report_without_hash_are_sent_though_the_daemon_has_them(daemon: Daemon, reports: Path) -> None:
+    daemon.known.update({sha256("int a;\n"), sha256("int b;\n")})
+    write_report(reports / "1.plist", "../a.c", report_hash="0")
+    storectl(daemon, "store", str(reports), "--detach")
+    assert [name for name in upload(daemon).namelist() if name.startswith("root")] == [f"root{reports.parent}/a.c"]
+
+
+def test_all_options_of_a_store_reach_the_daemon(daemon: Daemon, reports: Path) -> None:
+    options = ["-n", "my run", "--tag", "v1&2", "--description", "", "--force", "--keep-going", "--detach", "-j", "2"]
+    trims = ["--trim-path-prefix", "/a/*", "--trim-path-prefix", "/b"]
+    assert storectl(daemon, "store", str(reports), *options, *trims).exit_code == 0
+    assert daemon.uploads[0].query == [
+        ("run", "my run"),
+        ("tag", "v1&2"),
+        ("description", ""),
+        ("trim_path_prefix", "/a/*"),
+        ("trim_path_prefix", "/b"),
+        ("force", "true"),
+        ("keep_going", "true"),
+    ]
+
+
+def test_detach_prints_the_token_alone(daemon: Daemon, reports: Path) -> None:
+    result = storectl(daemon, "store", str(reports), "--detach")
+    assert (result.exit_code, result.stdout) == (0, f"{TOKEN}\n")
+    assert json.loads(storectl(daemon, "store", str(reports), "--detach", "-o", "json").stdout)["token"] == TOKEN
+    assert daemon.queries(TOKEN) == []
+
+
+def test_json_output_of_a_store_is_its_job(daemon: Daemon, reports: Path) -> None:
+    daemon.script.append(DONE)
+    job = json.loads(storectl(daemon, "store", str(reports), "-o", "json").stdout)
+    assert (job["token"], job["status"], job["result"]["new"]) == (TOKEN, "completed", 2)
+
+
+@pytest.mark.parametrize(("status", "code"), [("failed", 4), ("cancelled", 16), ("dropped", 16)])
+def test_a_store_that_does_not_complete_tells_why(daemon: Daemon, reports: Path, status: str, code: int) -> None:
+    comment = {"who": "daemon", "at": "2025-11-24T05:00:00Z", "text": "FAILED!\nreports/0/1.plist: not XML"}
+    daemon.script.append({"status": status, "comments": [comment]})
+    result = storectl(daemon, "store", str(reports))
+    assert result.exit_code == code
+    assert f"The store of run 'shop' ended {status}.\n" in result.stderr
+    assert "daemon at 2025-11-24T05:00:00Z:\n  FAILED!\n  reports/0/1.plist: not XML\n" in result.stderr
+
+
+def test_missing_and_stale_sources_are_told_of(daemon: Daemon, reports: Path) -> None:
+    write_report(reports / "3.plist", *(f"/nowhere/{number:02}.c" for number in range(12)), "../a.c")
+    (reports.parent / "b.c").write_text("int changed;\n")
+    daemon.script.append({"status": "completed", "result": {"missing_sources": ["/nowhere/00.c", "/other.c"]}})
+    result = storectl(daemon, "store", str(reports))
+    assert result.exit_code == 0
+    assert "warning: 12 source files cannot be read" in result.stderr
+    assert "  /nowhere/09.c\n  and 2 more\n" in result.stderr
+    assert "warning: 1 source file cannot be read" in result.stderr
+    assert result.stderr.endswith("  /other.c\n")
+    assert f"warning: 1 source file changed after the analysis, so that lines may be off:\n  {reports.parent}/b.c" in (
+        result.stderr
+    )
+
+
+def test_warnings_of_the_daemon_are_passed_on(daemon: Daemon, reports: Path) -> None:
+    daemon.script.append({"status": "completed", "result": {"reports": 0, "warnings": ["skip_file: line 3 ignored"]}})
+    result = storectl(daemon, "store", str(reports))
+    assert "Stored run 'shop': 0 reports.\nwarning: skip_file: line 3 ignored\n" in result.stderr
+
+
+def test_a_store_works_behind_a_path_prefix(daemon: Daemon, reports: Path) -> None:
+    url = f"http://localhost:{daemon.port}{PREFIX}/Default"
+    assert storectl(daemon, "store", str(reports), "--detach", "--url", url).exit_code == 0
+    assert {request.path.removeprefix(PREFIX).split("/")[1] for request in daemon.requests} == {"api"}
+
+
+def test_an_unknown_product_is_told_before_anything_is_sent(daemon: Daemon, reports: Path) -> None:
+    result = storectl(daemon, "store", str(reports), "--url", f"localhost:{daemon.port}/Shop")
+    assert (result.exit_code, result.stderr) == (1, "storectl: There is no product 'Shop'.\n")
+    assert daemon.queries("stores") == []
+
+
+def test_a_run_that_nobody_named_is_a_usage_error(daemon: Daemon, reports: Path) -> None:
+    (reports / "metadata.json").unlink()
+    result = storectl(daemon, "store", str(reports))
+    assert result.exit_code == 2
+    assert "No run name: give one with -n" in result.stderr
+    assert daemon.requests == []
+
+
+def test_folders_that_cannot_be_stored_are_usage_errors(daemon: Daemon, tmp_path: Path) -> None:
+    assert storectl(daemon, "store", str(tmp_path), "-n", "shop").exit_code == 2
+    assert storectl(daemon, "store", str(tmp_path / "gone"), "-n", "shop").exit_code == 2
+    assert storectl(daemon, "store").exit_code == 2
+
+
+def test_a_broken_connection_or_a_busy_daemon_gets_the_upload_again_under_one_key(
+    daemon: Daemon, reports: Path
+) -> None:
+    keys: list[str] = []
+
+    async def busy(request: web.Request) -> web.StreamResponse:
+        keys.append(request.headers["Idempotency-Key"])
+        await request.read()
+        return problem(503, "The database is away.", {"Retry-After": "0"})
+
+    async def cut_off(request: web.Request) -> web.StreamResponse:
+        keys.append(request.headers["Idempotency-Key"])
+        return await hang_up(request)
+
+    daemon.replace_next("missing", answering(lambda: problem(503, "Not yet.", {"Retry-After": "0"})))
+    daemon.replace_next("store", busy, cut_off)
+    result = storectl(daemon, "store", str(reports), "--detach")
+    assert (result.exit_code, result.stdout) == (0, f"{TOKEN}\n")
+    assert "The database is away.\nTrying again in" in result.stderr
+    assert keys == [daemon.uploads[0].headers["Idempotency-Key"]] * 2
+    assert ZipFile(io.BytesIO(daemon.uploads[0].body)).testzip() is None
+
+
+def test_a_daemon_that_stays_busy_ends_the_upload_with_its_reason(daemon: Daemon, reports: Path) -> None:
+    full = answering(lambda: problem(503, "The queue is full.", {"Retry-After": "0"}))
+    daemon.replace_next("store", *[full] * 20)
+    result = storectl(daemon, "store", str(reports))
+    assert result.exit_code == 1
+    assert result.stderr.endswith("storectl: The queue is full.\n")
+    assert 1 < len(daemon.queries("stores")) < 20
+
+
+def test_an_upload_stops_when_the_refusal_comes_before_its_end(daemon: Daemon, reports: Path) -> None:
+    """The daemon answers on the headers and reads no further; the rest would not fit into the sockets' buffers."""
+    (reports.parent / "a.c").write_bytes(random.Random(1).randbytes(64 << 20))
+
+    async def too_large(_request: web.Request) -> web.StreamResponse:
+        return problem(413, "The body is larger than the limit of 1 MB.")
+
+    daemon.replace_next("store", too_large)
+    result = storectl(daemon, "store", str(reports))
+    assert result.exit_code == 1
+    assert result.stderr.endswith("storectl: The body is larger than the limit of 1 MB.\n")
+    assert "Trying again" not in result.stderr
+
+
+def test_a_refusal_tells_each_of_its_faults(daemon: Daemon, reports: Path) -> None:
+    faults = [{"pointer": "query/tag", "detail": "too short"}, {"pointer": "query/run", "detail": "has a NUL"}]
+    daemon.replace_next("store", answering(lambda: problem(422, "The request is wrong.", errors=faults)))
+    result = storectl(daemon, "store", str(reports))
+    assert result.exit_code == 1
+    assert result.stderr == "storectl: The request is wrong.\n  query/tag: too short\n  query/run: has a NUL\n"
+
+
+# waiting
+
+
+def test_waiting_asks_for_what_comes_after_the_last_change(daemon: Daemon, reports: Path) -> None:
+    daemon.script.extend([{"status": "running"}, {"progress": {"phase": "merge", "done": 0, "total": 0}}, DONE])
+    storectl(daemon, "store", str(reports))
+    assert [dict(query)["since"] for query in daemon.queries(TOKEN)] == ["1", "2", "3"]
+    assert {dict(query)["wait"] for query in daemon.queries(TOKEN)} == {"30"}
+
+
+def test_waiting_outlasts_broken_connections_and_errors_of_the_daemon(daemon: Daemon) -> None:
+    daemon.add_job()
+    daemon.script.append(DONE)
+    daemon.replace_next("job", daemon.job, hang_up, answering(lambda: web.Response(status=502, text="<html>")))
+    result = storectl(daemon, "jobs", "wait", TOKEN)
+    assert result.exit_code == 0
+    assert "asking again until it can be reached.\nThe daemon answers again.\n" in result.stderr
+
+
+def test_waiting_ends_when_its_time_is_over_and_the_job_goes_on(daemon: Daemon, reports: Path) -> None:
+    result = storectl(daemon, "store", str(reports), "--timeout", "0")
+    assert result.exit_code == 8
+    assert f"storectl jobs wait {TOKEN}" in result.stderr
+    assert daemon.jobs[TOKEN]["status"] == "enqueued"
+
+
+def test_an_answer_that_does_not_wait_is_not_asked_for_in_a_tight_loop(daemon: Daemon) -> None:
+    daemon.add_job()
+    assert storectl(daemon, "jobs", "wait", TOKEN, "--timeout", "1").exit_code == 8
+    assert len(daemon.requests) < 8
+
+
+def test_a_job_that_is_gone_ends_the_wait(daemon: Daemon) -> None:
+    daemon.add_job()
+    gone = answering(lambda: problem(404, "There is no job of this token."))
+    daemon.replace_next("job", daemon.job, gone)
+    result = storectl(daemon, "jobs", "wait", TOKEN)
+    assert result.exit_code == 1
+    assert "There is no job of this token." in result.stderr
+
+
+# jobs
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("completed", 0), ("failed", 4), ("running", 8), ("enqueued", 8), ("cancelled", 16)]
+)
+def test_showing_one_job_exits_with_the_code_of_its_status(daemon: Daemon, status: str, code: int) -> None:
+    daemon.add_job(status=status)
+    result = storectl(daemon, "jobs", "show", TOKEN)
+    assert result.exit_code == code
+    assert f"status: {status}\n" in result.stdout
+
+
+def test_showing_several_jobs_succeeds_only_when_all_are_completed(daemon: Daemon) -> None:
+    daemon.add_job("a", status="completed")
+    daemon.add_job("b", status="completed")
+    daemon.add_job("c", status="failed")
+    assert storectl(daemon, "jobs", "show", "a", "b").exit_code == 0
+    result = storectl(daemon, "jobs", "show", "a", "c", "-o", "json")
+    assert result.exit_code == 1
+    assert [job["token"] for job in json.loads(result.stdout)] == ["a", "c"]
+
+
+def test_an_unknown_token_does_not_hide_the_other_jobs(daemon: Daemon) -> None:
+    daemon.add_job("a", status="completed")
+    result = storectl(daemon, "jobs", "show", "nobody", "a", "-o", "json")
+    assert result.exit_code == 1
+    assert [job["token"] for job in json.loads(result.stdout)] == ["a"]
+    assert "There is no job 'nobody'." in result.stderr
+
+
+def test_a_job_is_shown_with_its_comments_in_eighty_columns(daemon: Daemon) -> None:
+    comment = {"who": "anna", "at": "2025-11-24T05:00:00Z", "text": "a long reason " * 12}
+    daemon.add_job(status="running", comments=[comment], progress={"phase": "parse", "done": 3, "total": 9})
+    result = storectl(daemon, "jobs", "show", TOKEN, "-o", "table", COLUMNS="80")
+    lines = result.stdout.splitlines()
+    assert "Progress           parse 3 of 9" in lines
+    assert any(line.startswith("Comment            anna at 2025-11-24T05:00:00Z: a long reason") for line in lines)
+    assert max(map(len, lines)) <= max(80, 19 + len(TOKEN))
+
+
+def test_waiting_for_several_jobs_waits_for_each(daemon: Daemon) -> None:
+    daemon.add_job("a")
+    daemon.add_job("b")
+    daemon.script.extend([{"status": "completed"}, {"status": "running"}, {"status": "failed"}])
+    result = storectl(daemon, "jobs", "wait", "a", "b", "-o", "json")
+    assert result.exit_code == 1
+    assert [job["status"] for job in json.loads(result.stdout)] == ["completed", "failed"]
+
+
+def test_jobs_are_cancelled_with_a_comment(daemon: Daemon) -> None:
+    daemon.add_job()
+    assert storectl(daemon, "jobs", "cancel", TOKEN, "--comment", "wrong branch").exit_code == 0
+    assert daemon.cancels == [{"comment": "wrong branch"}]
+    result = storectl(daemon, "jobs", "cancel", TOKEN)
+    assert result.exit_code == 1
+    assert "nothing to cancel" in result.stderr
+
+
+# runs and results
+
+
+def run(name: str, **counts: int) -> dict[str, Any]:
+    return {"name": name, "stored_at": "2025-11-24T05:06:07.123456Z", "tag": "v1", "reports": counts}
+
+
+def test_runs_are_listed_through_all_pages(daemon: Daemon) -> None:
+    daemon.pages["runs"] = [run(f"run {number}", new=number, resolved=1) for number in range(5)]
+    plain = storectl(daemon, "runs").stdout
+    assert plain.splitlines()[4] == "run 4\t2025-11-24T05:06:07.123456Z\tv1\t4\t0\t0\t1\t0\t0"
+    assert storectl(daemon, "runs", "-o", "plaintext").stdout == plain
+    assert json.loads(storectl(daemon, "runs", "-o", "json").stdout) == daemon.pages["runs"]
+    assert storectl(daemon, "runs", "-o", "table").stdout.splitlines()[:2] == [
+        "RUN    STORED (UTC)      TAG  OPEN  NEW  REOPENED  CLOSED",
+        "run 0  2025-11-24 05:06  v1      0    0         0       1",
+    ]
+
+
+def test_a_product_without_runs_is_an_empty_list(daemon: Daemon) -> None:
+    assert storectl(daemon, "runs").stdout == ""
+    assert json.loads(storectl(daemon, "runs", "-o", "json").stdout) == []
+
+
+def report(number: int, **members: Any) -> dict[str, Any]:
+    return {
+        "id": number,
+        "checker": "core.DivideZero",
+        "file": f"/a/long/way/down/to/the/folder/of/the/source/file/number{number}.cpp",
+        "line": 12,
+        "column": 3,
+        "severity": 40,
+        "detection_status": "new",
+        "message": "Division by zero, which is said at some length so that it does not fit into the line",
+        **members,
+    }
+
+
+def test_results_as_json_are_one_list_of_what_the_daemon_has(daemon: Daemon) -> None:
+    daemon.pages["reports"] = [report(number, message="ünï\n") for number in range(5)]
+    assert json.loads(storectl(daemon, "results", "shop", "-o", "json").stdout) == daemon.pages["reports"]
+    assert len(daemon.requests) == 3
+
+
+def test_results_are_the_open_ones_by_default(daemon: Daemon) -> None:
+    storectl(daemon, "results", "shop")
+    statuses = [("detection_status", status) for status in ("new", "reopened", "unresolved")]
+    assert daemon.queries("reports") == [[("run", "shop"), *statuses]]
+
+
+def test_filters_of_results_reach_the_daemon(daemon: Daemon) -> None:
+    storectl(
+        daemon,
+        *("results", "my shop", "--details", "--detection-status", "all", "--review-status", "confirmed"),
+        *("--severity", "high", "--severity", "LOW", "--checker", "core.*", "--file", "*/a b/*", "--report-hash", "ab"),
+    )
+    [query] = daemon.queries("reports")
+    every = ["new", "reopened", "unresolved", "resolved", "off", "unavailable"]
+    assert sorted(query) == sorted(
+        [
+            ("run", "my shop"),
+            ("details", "true"),
+            *(("detection_status", status) for status in every),
+            ("review_status", "confirmed"),
+            ("severity", "HIGH"),
+            ("severity", "LOW"),
+            ("checker", "core.*"),
+            ("file", "*/a b/*"),
+            ("report_hash", "ab"),
+        ]
+    )
+
+
+def test_plain_results_are_one_line_a_report(daemon: Daemon) -> None:
+    events = [["/a.c", 1, 2, 3, 4, "here it\nstarts"], ["/b.c", 5, 6, 7, 8, "and ends"]]
+    daemon.pages["reports"] = [report(1, file="/b.c", message="bad\nthing"), report(2, file="/c.c", events=events)]
+    lines = storectl(daemon, "results", "shop").stdout.splitlines()
+    assert lines[0] == "/b.c:12:3: HIGH core.DivideZero new bad thing"
+    assert lines[1].startswith("/c.c:12:3: ")
+    assert lines[2:] == ["\t/a.c:1:2: here it starts", "\t/b.c:5:6: and ends"]
+
+
+def test_a_table_of_results_fits_into_eighty_columns(daemon: Daemon) -> None:
+    daemon.pages["reports"] = [report(1, checker="bugprone-narrowing-conversions-and-more"), report(2)]
+    lines = storectl(daemon, "results", "shop", "-o", "table", COLUMNS="80").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["FILE", "SEVERITY", "CHECKER", "STATUS"]
+    assert "number1.cpp:12:3  HIGH      bugprone-narrow" in lines[1]
+    assert lines[1].endswith("new")
+    assert lines[2].startswith("    Division by zero")
+
+
+def test_an_unknown_run_is_told_with_the_words_of_the_daemon(daemon: Daemon) -> None:
+    text = "Product 'Default' has no run 'x'. `storectl runs` lists the runs."
+    daemon.replace_next("reports", answering(lambda: problem(404, text)))
+    result = storectl(daemon, "results", "x", "-o", "json")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"storectl: {text}\n")
+
+
+# what else may answer
+
+
+def test_a_server_that_is_no_daemon_is_recognised(daemon: Daemon) -> None:
+    page = answering(lambda: web.Response(text="<html>", content_type="text/html"))
+    daemon.replace_next("runs", page, answering(lambda: web.json_response({"hello": "world"})))
+    first = storectl(daemon, "runs")
+    assert first.exit_code == 1
+    assert "no storaged daemon: 200 OK with text/html" in first.stderr
+    second = storectl(daemon, "runs")
+    assert second.exit_code == 1
+    assert "is it a storaged daemon?" in second.stderr
+
+
+def test_where_nothing_listens_it_says_what_to_start() -> None:
+    with serve(Daemon()) as stopped:
+        pass
+    result = storectl(stopped, "runs")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"storectl: No daemon answers at http://localhost:{stopped.port} (connection refused). "
+        "Is `storaged serve` running?\n"
+    )
+
+
+def test_a_wrong_url_is_a_usage_error(daemon: Daemon) -> None:
+    result = storectl(daemon, "runs", "--url", "localhost:8001")
+    assert result.exit_code == 2
+    assert "names no product" in result.stderr

@@ -1,0 +1,199 @@
+"""storectl as a process of its own: signals, terminals, pipes, restarts of the daemon, what it imports."""
+
+import asyncio
+import os
+import pty
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from tests.integration.storectl_daemon import TOKEN, Daemon, serve
+
+REPORT = b"""<?xml version="1.0" encoding="UTF-8"?>
+<plist version="1.0"><dict><key>files</key><array><string>a.c</string></array></dict></plist>"""
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    with serve(Daemon()) as running:
+        yield running
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    (tmp_path / "a.c").write_text("int a;\n")
+    (tmp_path / "a.plist").write_bytes(REPORT)
+    return tmp_path
+
+
+@contextmanager
+def storectl(daemon: Daemon, *arguments: str, stderr: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+    """A running storectl; killed at the end if it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "storaged_cli", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env={**os.environ, "STORAGED_URL": daemon.url, "COLUMNS": "80", "TERM": "xterm"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    """Read stderr up to a line with the text; at its end the test fails."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if text in line:
+            return
+    pytest.fail(f"{text!r} never came, but: {''.join(seen)}")
+
+
+def test_ctrl_c_while_it_waits_says_how_to_go_on(daemon: Daemon, reports: Path) -> None:
+    with storectl(daemon, "store", str(reports), "-n", "shop") as process:
+        read_until(process, f"Job {TOKEN} is enqueued.")
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert stderr == f"storectl: The job goes on. To wait for it again: storectl jobs wait {TOKEN}\n"
+
+
+def test_ctrl_c_while_it_uploads_stores_nothing(daemon: Daemon, reports: Path) -> None:
+    (reports / "a.c").write_bytes(random.Random(1).randbytes(64 << 20))
+    uploading = threading.Event()
+
+    async def read_nothing_more(request: web.Request) -> web.StreamResponse:
+        await request.content.readany()
+        uploading.set()
+        # The body is larger than all buffers on the way: the client cannot finish before it is interrupted.
+        await request.content.wait_eof()
+        return web.Response()
+
+    daemon.replace_next("store", read_nothing_more)
+    with storectl(daemon, "store", str(reports), "-n", "shop") as process:
+        assert uploading.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert stderr.endswith("storectl: Interrupted: nothing was stored.\n")
+    assert daemon.uploads == []
+
+
+def test_ctrl_c_after_the_last_byte_does_not_claim_that_nothing_was_stored(daemon: Daemon, reports: Path) -> None:
+    arrived, answer = threading.Event(), threading.Event()
+
+    async def keep_waiting(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        arrived.set()
+        await asyncio.to_thread(answer.wait, 30)
+        return web.Response()
+
+    daemon.replace_next("store", keep_waiting)
+    with storectl(daemon, "store", str(reports), "-n", "shop") as process:
+        assert arrived.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+        answer.set()
+    assert process.returncode == 130
+    assert "the daemon may store it" in stderr
+
+
+def test_a_restart_of_the_daemon_does_not_end_the_wait() -> None:
+    first = Daemon()
+    with ExitStack() as stack:
+        listening = stack.enter_context(ExitStack())
+        listening.enter_context(serve(first)).add_job()
+        process = stack.enter_context(storectl(first, "jobs", "wait", TOKEN, "--timeout", "60"))
+        read_until(process, f"Job {TOKEN} is enqueued.")
+        listening.close()
+        read_until(process, "asking again until it can be reached.")
+        second = Daemon(port=first.port, jobs=first.jobs, script=deque([{"status": "completed"}]))
+        stack.enter_context(serve(second))
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "The daemon answers again.\n" in stderr
+    assert "status: completed\n" in stdout
+
+
+def test_on_a_terminal_progress_leaves_only_the_summary(daemon: Daemon, reports: Path) -> None:
+    daemon.script.extend(
+        [
+            {"status": "running", "progress": {"phase": "parse", "done": 1, "total": 2}},
+            {"status": "completed", "result": {"reports": 1, "new": 1}},
+        ]
+    )
+    terminal, other_side = pty.openpty()
+    with storectl(daemon, "store", str(reports), "-n", "shop", stderr=other_side) as process:
+        os.close(other_side)
+        shown = read_terminal(terminal)
+        stdout, _ = process.communicate(timeout=30)
+    assert (process.returncode, stdout) == (0, "")
+    assert "\x1b[" in shown
+    assert shown.endswith("Stored run 'shop': 1 report (1 new).\r\n")
+
+
+def read_terminal(terminal: int) -> str:
+    """All that is written until the other side is closed."""
+    parts: list[bytes] = []
+    while True:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:
+            part = b""
+        if not part:
+            os.close(terminal)
+            return b"".join(parts).decode()
+        parts.append(part)
+
+
+def test_a_reader_that_goes_away_is_no_failure_worth_a_traceback(daemon: Daemon) -> None:
+    daemon.pages["runs"] = [{"name": "x" * 1000, "reports": {}} for _ in range(2000)]
+    daemon.page_size = 2000
+    with storectl(daemon, "runs") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("x")
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def imported(daemon: Daemon, *arguments: str) -> set[str]:
+    """The top-level modules that a run of the client imports."""
+    process = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "storaged_cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "STORAGED_URL": daemon.url},
+    )
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in process.stderr.splitlines()}
+
+
+SLOW = {"rich", "pydantic", "asyncio", "aiohttp", "storaged"}
+
+
+def test_help_starts_without_the_network(daemon: Daemon) -> None:
+    modules = imported(daemon, "--help")
+    assert "click" in modules
+    assert not modules & (SLOW | {"urllib3", "ssl", "zipfile", "plistlib", "json"})
+
+
+def test_a_query_starts_without_what_only_a_store_or_a_terminal_needs(daemon: Daemon) -> None:
+    modules = imported(daemon, "runs")
+    assert "urllib3" in modules
+    assert not modules & (SLOW | {"plistlib", "concurrent"})
