@@ -18,6 +18,7 @@ from storaged.database.embedded import open_embedded
 from storaged.database.engine import Engine, open_connection, open_engine
 from storaged.database.migrate import migrate
 from storaged.errors import ListenError
+from storaged.ingest.chunks import warm_up
 from storaged.ingest.pipeline import StorePipeline
 from storaged.ingest.values import ArchiveLimits
 from storaged.model import JobKind
@@ -77,7 +78,7 @@ async def open_daemon(settings: Settings) -> AsyncIterator[str]:
             engine=engine,
             spool=await prepare_spool(settings),
             severities=await prepare_schema(dsn, settings),
-            pool=await stack.enter_async_context(open_pool(settings.workers)),
+            pool=await stack.enter_async_context(open_warm_pool(settings.workers)),
             wakeups=await stack.enter_async_context(open_wakeups(dsn, node=settings.node_id or address)),
         )
         watchers = await stack.enter_async_context(open_watchers(engine, node.wakeups, settings.poll_seconds))
@@ -85,6 +86,14 @@ async def open_daemon(settings: Settings) -> AsyncIterator[str]:
         await stack.enter_async_context(serve_app(make_app(services), listener))
         await stack.enter_async_context(open_work(node))
         yield f"http://{address}"
+
+
+@asynccontextmanager
+async def open_warm_pool(processes: int) -> AsyncIterator[WorkerPool]:
+    """Worker processes that have imported what they need, so that the first store does not wait for it."""
+    async with open_pool(processes, warm=warm_up) as pool:
+        await pool.warm()
+        yield pool
 
 
 @asynccontextmanager

@@ -25,6 +25,11 @@ SOURCES_KEPT: Final = 8
 UNKNOWN: Final = "unknown"
 
 
+def warm_up() -> None:
+    """Read an empty result file: a worker that has done it has imported all that parsing needs."""
+    read_plist("warm-up.plist", b"<plist><dict><key>diagnostics</key><array/><key>files</key><array/></dict></plist>")
+
+
 def plan_chunks(survey: ArchiveSurvey, workers: int, target_bytes: int) -> list[tuple[ResultEntry, ...]]:
     """Divide the result files, in their order, into chunks of at most about `target_bytes`, enough for all workers."""
     costs = [entry.size + ENTRY_COST for entry in survey.result_files]

@@ -1,9 +1,7 @@
 """A real daemon for a test, and the real analysis where it stands beside the project."""
 
-import lzma
 import os
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +11,7 @@ import orjson
 import pytest
 
 from tests.acceptance.daemons import DaemonProcess, running_daemon
-
-SHARED = Path(__file__).parents[3] / "shared" / "data"
-PLACEHOLDER = b"@ROOT@"
+from tests.archives import REAL_DATA, expected_xerces, unpack_xerces
 
 
 @pytest.fixture
@@ -39,20 +35,13 @@ class Analysis:
 @pytest.fixture(scope="session")
 def xerces(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
     """xerces-c analysed by three analysers; skips where the data is not beside the project, fails so on CI."""
-    packed = SHARED / "xerces.tar.xz"
-    if not packed.exists():
-        reason = "the analysis of xerces-c is not beside this clone (shared/data/xerces.tar.xz)"
+    if not REAL_DATA.is_dir():
+        reason = "the analysis of xerces-c is not beside this clone (shared/data)"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    root = tmp_path_factory.mktemp("xerces")
-    with tarfile.open(packed) as archive:
-        archive.extractall(root, filter="data")
-    for path in (root / "reports").iterdir():
-        path.write_bytes(path.read_bytes().replace(PLACEHOLDER, os.fsencode(root)))
-    with lzma.open(SHARED / "xerces.expected.jsonl.xz") as lines:
-        expected = [orjson.loads(line.replace(PLACEHOLDER, os.fsencode(root))) for line in lines]
-    return Analysis(root, expected)
+    root = unpack_xerces(tmp_path_factory.mktemp("xerces"))
+    return Analysis(root, expected_xerces(root))
 
 
 def results_of(daemon: DaemonProcess, run: str, *options: str) -> list[dict[str, Any]]:
