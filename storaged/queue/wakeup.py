@@ -20,8 +20,14 @@ log = structlog.get_logger(__name__)
 CHANNEL = "job_changed"
 APPLICATION = "storaged wakeups"
 
-# All that a lost or sick connection raises.
-LOST = (*CONNECTION_ERRORS, asyncpg.PostgresError, DatabaseUnavailable, TimeoutError)
+# All that a lost or sick connection raises, and one whose operation was cancelled (InternalClientError).
+LOST = (
+    *CONNECTION_ERRORS,
+    asyncpg.PostgresError,
+    asyncpg.InternalClientError,
+    DatabaseUnavailable,
+    TimeoutError,
+)
 
 CONNECT_SECONDS = 10.0
 LONGEST_BACK_OFF_SECONDS = 5.0
@@ -155,7 +161,7 @@ class Wakeups:
         """See whether a notification comes all the way round, and whether the node is still held."""
         self._echo.clear()
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(2 * self._probe_seconds):
                 await self._connection.execute("SELECT pg_notify($1, '')", self._probe_channel)
                 await self._echo.wait()
                 await self._hold_node()

@@ -57,7 +57,7 @@ class Stats:
 # In the child
 
 
-def child_main(connection: Connection, warm: Callable[[], None]) -> None:
+def child_main(connection: Connection, warm: Callable[[], object]) -> None:
     """Answer calls until the parent closes the connection or dies."""
     # A terminal sends Ctrl-C to the whole group; when to stop is for the parent to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -101,7 +101,7 @@ def _pickled_error(error: Exception) -> bytes:
 class Worker:
     """One child process; its methods but `kill` and `hang_up` block, so they run in threads."""
 
-    def __init__(self, warm: Callable[[], None]) -> None:
+    def __init__(self, warm: Callable[[], object]) -> None:
         self._connection, theirs = CONTEXT.Pipe()
         self._process = CONTEXT.Process(target=child_main, args=(theirs, warm), daemon=True)
         try:
@@ -116,13 +116,16 @@ class Worker:
 
     def call(self, function: Callable[..., Any], args: Sequence[Any]) -> Any:
         """The function's result in the child; raises its error, or WorkerDied."""
-        request = pickle.dumps((function, args), pickle.HIGHEST_PROTOCOL)
         name = getattr(function, "__name__", repr(function))
+        self.ask(name, function, args)
+        return self.read_answer(name)
+
+    def ask(self, name: str, function: Callable[..., Any], args: Sequence[Any]) -> None:
+        request = pickle.dumps((function, args), pickle.HIGHEST_PROTOCOL)
         try:
             self._connection.send_bytes(request)
         except OSError:
             raise self._died(name) from None
-        return self.read_answer(name)
 
     def read_answer(self, name: str) -> Any:
         """What the child answers to the call `name`, or at first to its warm-up."""
@@ -174,7 +177,7 @@ def _start_deaf_to_ctrl_c(process: SpawnProcess) -> int:
 class WorkerPool:
     """Workers behind one `run`; made by `open_pool`."""
 
-    def __init__(self, size: int, warm: Callable[[], None]) -> None:
+    def __init__(self, size: int, warm: Callable[[], object]) -> None:
         self._size = size
         self._warm = warm
         self._busy = 0
@@ -290,7 +293,7 @@ class WorkerPool:
 
 
 @asynccontextmanager
-async def open_pool(size: int, *, warm: Callable[[], None] = no_warm_up) -> AsyncIterator[WorkerPool]:
+async def open_pool(size: int, *, warm: Callable[[], object] = no_warm_up) -> AsyncIterator[WorkerPool]:
     """Start so many processes, each of which calls `warm` first (a module's function, which imports what is needed).
 
     They start in the background: `await pool.warm()` before the first call that shall be quick, and to learn of errors.

@@ -11,6 +11,11 @@ DEFAULT = ProductId(1)
 NODE = "one:8001"
 INSTANCE = uuid4()
 
+WAITS_FOR_A_LOCK = """
+SELECT count(*) FROM pg_locks
+WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
 
 async def add_product(engine: Engine, endpoint: str, weight: float = 1) -> ProductId:
     async with engine.begin() as conn:
