@@ -107,9 +107,7 @@ def _origins(data: bytes) -> dict[str, str]:
     about = read_document(ABOUT, data)
     version = about.count("version")
     if version != ABOUT_VERSION:
-        raise BadArchive(
-            f"{ABOUT} has version {version}; known is {ABOUT_VERSION}. The client is newer than the server?"
-        )
+        raise BadArchive(f"{ABOUT}: version is {version}, not {ABOUT_VERSION}. Is the client newer than the server?")
     folders = about.at("report_dirs")
     origins = {name: folders.at(name).typed(str) for name in folders.names()}
     for name, origin in origins.items():

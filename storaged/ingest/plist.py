@@ -247,8 +247,8 @@ def _diagnostic(raw: dict[str, Any], files: list[str]) -> Diagnostic:
         events=events or [Event(at, _span((at, at)), message)],
         positions=_positions(edges),
         extended=[
-            *_each(_list(raw, "notes"), "note", lambda note: _extended(NOTE, note, "message", files)),
-            *_each(_list(raw, "macro_expansions"), "macro", lambda macro: _extended(MACRO, macro, "expansion", files)),
+            *_each(_list(raw, "notes"), "note", lambda note: _note(note, files)),
+            *_each(_list(raw, "macro_expansions"), "macro", lambda macro: _macro(macro, files)),
         ],
     )
 
@@ -279,8 +279,14 @@ def _event(step: dict[str, Any], files: list[str]) -> Event:
     return Event(at, _marked(step, at, files), _need(step, "message", str))
 
 
-def _extended(kind: int, note: dict[str, Any], text: str, files: list[str]) -> Extended:
-    return Extended(kind, _marked(note, _location(note, files), files), _need(note, text, str))
+def _note(note: dict[str, Any], files: list[str]) -> Extended:
+    return Extended(NOTE, _marked(note, _location(note, files), files), _need(note, "message", str))
+
+
+def _macro(macro: dict[str, Any], files: list[str]) -> Extended:
+    """Only its location: CodeChecker's client keeps no ranges of macro expansions."""
+    at = _location(macro, files)
+    return Extended(MACRO, _span((at, at)), _need(macro, "expansion", str))
 
 
 def _marked(step: dict[str, Any], at: Location, files: list[str]) -> Span:
