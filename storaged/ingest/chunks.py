@@ -1,6 +1,6 @@
 """Parses some result files of an archive into rows for COPY; a chunk is one call of a worker process."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -215,27 +215,8 @@ class _Chunk:
         steps = _steps(diagnostic, file, used)
         self.named.update(used)
         stored, foreign = stored_hash(of_report)
-        self.rows.append(
-            row(
-                (
-                    self.lease,
-                    str(ordinal),
-                    stored,
-                    of_path,
-                    file(diagnostic.at.file).id,
-                    str(diagnostic.at.line),
-                    str(diagnostic.at.column),
-                    str(len(diagnostic.events)),
-                    text_field(analyzer),
-                    text_field(diagnostic.checker),
-                    text_field(diagnostic.message),
-                    None if foreign is None else text_field(foreign),
-                    json_field(diagnostic.stored_annotations) if diagnostic.stored_annotations else None,
-                    uuids_field(used_file.id for used_file in used) if steps else None,
-                    steps,
-                )
-            )
-        )
+        head = (self.lease, str(ordinal), stored, of_path, file(diagnostic.at.file).id)
+        self.rows.append(row((*head, *_own_fields(diagnostic, analyzer, foreign), *_path_fields(used, steps))))
 
     def _computed_hash(self, diagnostic: Diagnostic, file: FileByNumber) -> str:
         last = diagnostic.events[-1].at
@@ -253,6 +234,25 @@ def _analyzer(checker: str, checker_to_analyzer: Mapping[str, str], result: Resu
     """Whose a report is: the metadata knows best, then the result file."""
     of_clang = "clang-tidy" if checker.startswith("clang-diagnostic-") else UNKNOWN
     return checker_to_analyzer.get(checker) or result.analyzer or of_clang
+
+
+def _own_fields(diagnostic: Diagnostic, analyzer: str, foreign_hash: str | None) -> tuple[str | None, ...]:
+    """The fields from line to annotations."""
+    return (
+        str(diagnostic.at.line),
+        str(diagnostic.at.column),
+        str(len(diagnostic.events)),
+        text_field(analyzer),
+        text_field(diagnostic.checker),
+        text_field(diagnostic.message),
+        None if foreign_hash is None else text_field(foreign_hash),
+        json_field(diagnostic.stored_annotations) if diagnostic.stored_annotations else None,
+    )
+
+
+def _path_fields(used: Iterable[_File], steps: str | None) -> tuple[str | None, str | None]:
+    """The fields files and steps."""
+    return (None, None) if steps is None else (uuids_field(file.id for file in used), steps)
 
 
 def _steps(diagnostic: Diagnostic, file: FileByNumber, used: dict[_File, int]) -> str | None:

@@ -1,6 +1,7 @@
 """Reads the plist files of Clang's analyzers and of CodeChecker's report converter."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -17,6 +18,9 @@ INT_MIN: Final = -(2**31)
 INT_MAX: Final = 2**31 - 1
 # What CodeChecker calls the checker of a diagnostic that names none.
 NO_CHECKER: Final = "NOT FOUND"
+
+# How much of a result file is parsed before its diagnostics are taken.
+BLOCK_BYTES: Final = 1 << 18
 
 T = TypeVar("T")
 
@@ -89,7 +93,7 @@ class ResultFile:
 def read_plist(entry: str, data: bytes) -> ResultFile:
     """Read a result file; `entry` is its name, for BadResultFile, which tells what is wrong where."""
     try:
-        return _result_file(_parse(data))
+        return _result_file(data)
     except _Malformed as error:
         raise BadResultFile(entry, str(error)) from error
 
@@ -104,24 +108,70 @@ class _Malformed(Exception):
 # From XML to plain values
 
 
-_PARSER: Final = etree.XMLParser(
-    resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
-)
+class _Tree:
+    """The tree of a result file, which grows by blocks while its diagnostics are taken off it.
+
+    As a whole it would take twelve times the memory of the file.
+    """
+
+    def __init__(self) -> None:
+        self._parser = etree.XMLPullParser(
+            ("start",), tag="plist", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False,
+            remove_comments=True, remove_pis=True,
+        )  # fmt: skip
+        self._root: Any = None
+
+    def diagnostics(self, data: bytes) -> Iterator[Any]:
+        """The element of each diagnostic, valid until the next one is asked for."""
+        with _malformed_when_not_xml():
+            for at in range(0, len(data), BLOCK_BYTES):
+                self._parser.feed(data[at : at + BLOCK_BYTES])
+                self._look_at_root()
+                yield from self._take(finished=False)
+            self._parser.close()
+        yield from self._take(finished=True)
+
+    def rest(self) -> Any:
+        """The value of the plist, in which the list of diagnostics is empty now."""
+        if self._root is None or len(self._root) != 1:
+            raise _Malformed("not a plist: its root is not a <plist> with one value")
+        return _value(self._root[0])
+
+    def _look_at_root(self) -> None:
+        if self._root is not None:
+            return
+        found: Any = next(iter(self._parser.read_events()), None)
+        if found is not None:
+            _, element = found
+            if element.getparent() is not None:
+                raise _Malformed("not a plist: its root is not a <plist> with one value")
+            dtd = element.getroottree().docinfo.internalDTD
+            if dtd is not None and next(dtd.iterentities(), None) is not None:
+                raise _Malformed("its document type declares entities, which are not accepted")
+            self._root = element
+
+    def _take(self, *, finished: bool) -> Iterator[Any]:
+        """Only what has a sibling behind it is complete while the tree grows."""
+        array = self._array()
+        first = None if array is None else next(iter(array), None)
+        while first is not None and (finished or first.getnext() is not None):
+            yield first
+            array.remove(first)
+            first = next(iter(array), None)
+
+    def _array(self) -> Any:
+        """The list of diagnostics, if it has begun."""
+        top = () if self._root is None else next(iter(self._root), ())
+        values = (key.getnext() for key in top if key.tag == "key" and key.text == "diagnostics")
+        return next((value for value in values if value is not None and value.tag == "array"), None)
 
 
-def _parse(data: bytes) -> Any:
-    if not data.strip():
-        raise _Malformed("the file is empty")
+@contextmanager
+def _malformed_when_not_xml() -> Iterator[None]:
     try:
-        root = etree.fromstring(data, _PARSER)
+        yield
     except (etree.XMLSyntaxError, ValueError) as error:  # ValueError: an encoding that it does not know
         raise _Malformed(f"not well-formed XML, or cut off: {error}") from error
-    dtd: Any = root.getroottree().docinfo.internalDTD
-    if dtd is not None and next(dtd.iterentities(), None) is not None:
-        raise _Malformed("its document type declares entities, which are not accepted")
-    if root.tag != "plist" or len(root) != 1:
-        raise _Malformed(f"not a plist: its root is <{root.tag}> with {len(root)} elements")
-    return _value(root[0])
 
 
 def _value(element: Any) -> Any:
@@ -217,11 +267,26 @@ def _each(values: Iterable[Any], what: str, read: Callable[[dict[str, Any]], T])
     return results
 
 
-def _result_file(root: Any) -> ResultFile:
-    content = _typed(root, "the plist's value", dict)
+def _result_file(data: bytes) -> ResultFile:
+    if not data.strip():
+        raise _Malformed("the file is empty")
+    tree = _Tree()
+    diagnostics = _each(map(_value, tree.diagnostics(data)), "diagnostic", _diagnostic)
+    content = _typed(tree.rest(), "the plist's value", dict)
     files = [_typed(path, "one of files", str) for path in _need(content, "files", list)]
-    diagnostics = _need(content, "diagnostics", list)
-    return ResultFile(files, _analyzer(content), _each(diagnostics, "diagnostic", lambda raw: _diagnostic(raw, files)))
+    _need(content, "diagnostics", list)
+    for number, diagnostic in enumerate(diagnostics, 1):
+        _check_files(diagnostic, number, len(files))
+    return ResultFile(files, _analyzer(content), diagnostics)
+
+
+def _check_files(diagnostic: Diagnostic, number: int, count: int) -> None:
+    spans = [event.span for event in diagnostic.events]
+    spans += diagnostic.positions
+    spans += [extra.span for extra in diagnostic.extended]
+    highest = max(diagnostic.at.file, *(span.file for span in spans))
+    if highest >= count:
+        raise _Malformed(f"diagnostic {number}: names file {highest}, but there are {count} files")
 
 
 def _analyzer(content: dict[str, Any]) -> str | None:
@@ -231,11 +296,11 @@ def _analyzer(content: dict[str, Any]) -> str | None:
     return _maybe(analyzer, "name", "") or None
 
 
-def _diagnostic(raw: dict[str, Any], files: list[str]) -> Diagnostic:
-    at = _location(raw, files)
+def _diagnostic(raw: dict[str, Any]) -> Diagnostic:
+    at = _location(raw)
     message = _maybe(raw, "description", "")
     report_hash = _maybe(raw, "issue_hash_content_of_line_in_context", "")
-    events, edges = _path(_list(raw, "path"), files)
+    events, edges = _path(_list(raw, "path"))
     annotations = _annotations(raw)
     return Diagnostic(
         at=at,
@@ -247,8 +312,8 @@ def _diagnostic(raw: dict[str, Any], files: list[str]) -> Diagnostic:
         events=events or [Event(at, _span((at, at)), message)],
         positions=_positions(edges),
         extended=[
-            *_each(_list(raw, "notes"), "note", lambda note: _note(note, files)),
-            *_each(_list(raw, "macro_expansions"), "macro", lambda macro: _macro(macro, files)),
+            *_each(_list(raw, "notes"), "note", _note),
+            *_each(_list(raw, "macro_expansions"), "macro", _macro),
         ],
     )
 
@@ -258,7 +323,7 @@ def _list(raw: dict[str, Any], key: str) -> list[Any]:
     return values
 
 
-def _path(steps: list[Any], files: list[str]) -> tuple[list[Event], list[Edge]]:
+def _path(steps: list[Any]) -> tuple[list[Event], list[Edge]]:
     """Events and edges, each in order; steps of other kinds (Clang's `pop-up`) are not part of a bug path."""
     events: list[Event] = []
     edges: list[Edge] = []
@@ -266,42 +331,42 @@ def _path(steps: list[Any], files: list[str]) -> tuple[list[Event], list[Edge]]:
     def read(step: dict[str, Any]) -> None:
         kind = step.get("kind")
         if kind == "event":
-            events.append(_event(step, files))
+            events.append(_event(step))
         elif kind == "control":
-            edges.extend(_first_edge(step, files))
+            edges.extend(_first_edge(step))
 
     _each(steps, "step", read)
     return events, edges
 
 
-def _event(step: dict[str, Any], files: list[str]) -> Event:
-    at = _location(step, files)
-    return Event(at, _marked(step, at, files), _need(step, "message", str))
+def _event(step: dict[str, Any]) -> Event:
+    at = _location(step)
+    return Event(at, _marked(step, at), _need(step, "message", str))
 
 
-def _note(note: dict[str, Any], files: list[str]) -> Extended:
-    return Extended(NOTE, _marked(note, _location(note, files), files), _need(note, "message", str))
+def _note(note: dict[str, Any]) -> Extended:
+    return Extended(NOTE, _marked(note, _location(note)), _need(note, "message", str))
 
 
-def _macro(macro: dict[str, Any], files: list[str]) -> Extended:
+def _macro(macro: dict[str, Any]) -> Extended:
     """Only its location: CodeChecker's client keeps no ranges of macro expansions."""
-    at = _location(macro, files)
+    at = _location(macro)
     return Extended(MACRO, _span((at, at)), _need(macro, "expansion", str))
 
 
-def _marked(step: dict[str, Any], at: Location, files: list[str]) -> Span:
+def _marked(step: dict[str, Any], at: Location) -> Span:
     """The first of the step's ranges, in the file of its location; its location when it has none."""
     ranges = _list(step, "ranges")
     if not ranges:
         return _span((at, at))
-    start, end = _pair(ranges[0], "ranges", files)
+    start, end = _pair(ranges[0], "ranges")
     return Span(at.file, start.line, start.column, end.line, end.column)
 
 
-def _first_edge(step: dict[str, Any], files: list[str]) -> list[Edge]:
+def _first_edge(step: dict[str, Any]) -> list[Edge]:
     """A control step has a list of edges, of which the first one counts."""
     edges = [_typed(edge, "one of edges", dict) for edge in _need(step, "edges", list)[:1]]
-    return [(_pair(edge.get("start"), "start", files), _pair(edge.get("end"), "end", files)) for edge in edges]
+    return [(_pair(edge.get("start"), "start"), _pair(edge.get("end"), "end")) for edge in edges]
 
 
 def _positions(edges: Iterable[Edge]) -> list[Span]:
@@ -334,17 +399,17 @@ def _span(pair: Pair) -> Span:
     return Span(end.file, start.line, start.column, end.line, end.column)
 
 
-def _pair(value: Any, what: str, files: list[str]) -> Pair:
+def _pair(value: Any, what: str) -> Pair:
     if not isinstance(value, list) or len(value) < 2:
         raise _Malformed(f"{what} is not an array of two locations")
-    return _place(value[0], what, files), _place(value[1], what, files)
+    return _place(value[0], what), _place(value[1], what)
 
 
-def _location(holder: dict[str, Any], files: list[str]) -> Location:
-    return _place(holder.get("location"), "location", files)
+def _location(holder: dict[str, Any]) -> Location:
+    return _place(holder.get("location"), "location")
 
 
-def _place(raw: Any, what: str, files: list[str]) -> Location:
+def _place(raw: Any, what: str) -> Location:
     try:
         line, column, file = raw["line"], raw["col"], raw["file"]
     except (KeyError, TypeError) as error:
@@ -352,8 +417,8 @@ def _place(raw: Any, what: str, files: list[str]) -> Location:
     for value in (line, column, file):
         if type(value) is not int or not INT_MIN <= value <= INT_MAX:
             raise _Malformed(f"{what} has {value!r:.40}, where a 32 bit integer belongs")
-    if not 0 <= file < len(files):
-        raise _Malformed(f"{what} has file {file}, but there are {len(files)} files")
+    if file < 0:
+        raise _Malformed(f"{what} has file {file}; files are counted from 0")
     return Location(line, column, file)
 
 

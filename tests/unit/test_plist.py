@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from storaged.errors import BadResultFile
-from storaged.ingest.plist import Diagnostic, Event, Extended, Location, Span, positions_between, read_plist
+from storaged.ingest.plist import (
+    BLOCK_BYTES,
+    Diagnostic,
+    Event,
+    Extended,
+    Location,
+    Span,
+    positions_between,
+    read_plist,
+)
 from tests.plists import FILES, HASH, control, diagnostic, event, place, plist
 
 
@@ -131,14 +140,17 @@ def test_a_wrong_annotation_is_a_fault(annotations: Any, detail: str) -> None:
     [
         ({"location": None}, "location is not a dict with line, col and file"),
         ({"location": {"line": 1, "col": 1}}, "location is not a dict with line, col and file"),
-        ({"location": place(1, 1, 2)}, "location has file 2, but there are 2 files"),
-        ({"location": place(1, 1, -1)}, "location has file -1, but there are 2 files"),
+        ({"location": place(1, 1, 2)}, "names file 2, but there are 2 files"),
+        ({"location": place(1, 1, -1)}, "location has file -1; files are counted from 0"),
         ({"location": place(2**31, 1)}, "location has 2147483648, where a 32 bit integer belongs"),
         ({"location": {"line": "1", "col": 1, "file": 0}}, "location has '1', where a 32 bit integer belongs"),
         ({"location": {"line": True, "col": 1, "file": 0}}, "location has True, where a 32 bit integer belongs"),
         ({"description": 5}, "description is an integer, not a string"),
         ({"check_name": ["x"]}, "check_name is an array, not a string"),
         ({"issue_hash_content_of_line_in_context": 7}, "issue_hash_content_of_line_in_context is an integer, not a "),
+        ({"path": [event(1, 1, file=2)]}, "names file 2, but there are 2 files"),
+        ({"path": [control([place(1, 1)] * 2, [place(1, 1, 3)] * 2)]}, "names file 3, but there are 2 files"),
+        ({"notes": [{"location": place(1, 1, 4), "message": "n"}]}, "names file 4, but there are 2 files"),
         ({"path": {"a": 1}}, "path is a dict, not an array"),
         ({"path": [event(1, 1), "x"]}, "step 2: it is a string, not a dict"),
         ({"path": [{"kind": "event", "location": place(1, 1)}]}, "step 1: message is missing"),
@@ -164,8 +176,10 @@ def test_a_fault_in_a_diagnostic_says_what_is_wrong_where(changes: dict[str, Any
         (b"\x00\xff", "not well-formed XML, or cut off: "),
         (b"bplist00\xd0", "not well-formed XML, or cut off: "),
         (b'<?xml version="1.0" encoding="klingon"?><plist/>', "not well-formed XML, or cut off: "),
-        (b"<html><body/></html>", "not a plist: its root is <html> with 1 elements"),
-        (b"<plist/>", "not a plist: its root is <plist> with 0 elements"),
+        (b"<html><body/></html>", "not a plist: its root is not a <plist> with one value"),
+        (b"<plist/>", "not a plist: its root is not a <plist> with one value"),
+        (b"<x><plist><dict/></plist></x>", "not a plist: its root is not a <plist> with one value"),
+        (b"<plist><dict/><dict/></plist>", "not a plist: its root is not a <plist> with one value"),
         (b"<plist><array/></plist>", "the plist's value is an array, not a dict"),
         (b"<plist><dict/></plist>", "files is missing"),
         (b"<plist><dict><key>files</key><array/></dict></plist>", "diagnostics is missing"),
@@ -221,3 +235,36 @@ def test_text_outside_ascii_is_read_in_any_encoding() -> None:
     for encoding in ("UTF-8", "UTF-16"):
         encoded = data.replace('encoding="UTF-8"', f'encoding="{encoding}"').encode(encoding)
         assert read_plist("x.plist", encoded).diagnostics[0].message == "größer ✓"
+
+
+def large(**changes: dict[str, Any]) -> bytes:
+    """2000 diagnostics of all lengths; a change is one of the diagnostic whose number it is named by."""
+    texts = (f"{number} " + "x" * (number % 700) for number in range(1, 2001))
+    lines = enumerate(texts, 1)
+    return plist(
+        *(diagnostic(**{"description": text, "path": [event(n, 1)], **changes.get(f"n{n}", {})}) for n, text in lines)
+    )
+
+
+def test_a_large_result_file_is_read_like_a_small_one() -> None:
+    data = large()
+    assert len(data) > 3 * BLOCK_BYTES
+    read = read_plist("x.plist", data).diagnostics
+    assert [one.message for one in read] == [f"{number} " + "x" * (number % 700) for number in range(1, 2001)]
+    assert [one.events[0].at.line for one in read] == list(range(1, 2001))
+
+
+@pytest.mark.parametrize("number", [1, 1000, 2000])
+def test_a_fault_deep_in_a_large_result_file_is_told_with_its_number(number: int) -> None:
+    missing = fault(large(**{f"n{number}": {"location": None}}))
+    assert missing == f"diagnostic {number}: location is not a dict with line, col and file"
+    assert fault(large(**{f"n{number}": {"location": place(1, 1, 7)}})).startswith(f"diagnostic {number}: names file 7")
+
+
+def test_the_files_may_stand_before_the_diagnostics_or_behind_them() -> None:
+    data = plist(diagnostic())
+    assert data.index(b"diagnostics") < data.index(b"files")
+    files = data[data.index(b"<key>files") : data.index(b"</dict>\n</plist>")]
+    turned = data.replace(files, b"").replace(b"<key>diagnostics", files + b"<key>diagnostics")
+    assert turned.index(b"diagnostics") > turned.index(b"files")
+    assert read_plist("x.plist", turned) == read_plist("x.plist", data)
