@@ -55,7 +55,11 @@ CREATE TABLE job (
         (status IN ('completed', 'failed', 'cancelled', 'dropped')) = (finished_at IS NOT NULL)),
     CONSTRAINT job_head_when_running CHECK (status <> 'running' OR head),
     CONSTRAINT job_head_unfinished CHECK (NOT head OR status IN ('enqueued', 'running'))
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 200);
+) WITH (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 200,
+    autovacuum_analyze_scale_factor = 0.02, autovacuum_analyze_threshold = 200
+);
 
 -- What may be claimed now; jobs without a product share the place of product 0.
 CREATE INDEX job_claimable ON job (coalesce(product_id, 0), priority DESC, id) WHERE status = 'enqueued' AND head;
