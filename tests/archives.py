@@ -1,10 +1,11 @@
-"""Archives as clients upload them, and the real analysis that lies beside the project."""
+"""Archives as clients upload them; real analyses, one in the package, a larger one beside the project."""
 
 import hashlib
 import json
 import lzma
 import os
 import plistlib
+import shutil
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 
 REAL_DATA: Final = Path(__file__).parents[2] / "shared" / "data"
-# What stands in the real data, and in the sample, for the folder it is unpacked to.
+SAMPLE: Final = Path(__file__).parents[1] / "storaged" / "sample"
+# What stands in both for the folder it is unpacked to.
 ROOT: Final = "@ROOT@"
 NOT_SENT: Final = frozenset({"compiler_info.json", "unique_compile_commands.json"})
 
@@ -24,12 +26,25 @@ needs_real_data: Final = pytest.mark.skipif(
 )
 
 
+def unpack_sample(folder: Path) -> Path:
+    """Put the analysis that the package carries, `reports` and `src`, into a folder; returns the folder."""
+    for part in ("src", "reports"):
+        shutil.copytree(SAMPLE / part, folder / part)
+    _fill_in_root(folder)
+    return folder
+
+
+def expected_sample(folder: Path) -> list[dict[str, Any]]:
+    """The reports that a store of it has, in the file's order."""
+    lines = (Path(__file__).parent / "data" / "sample.expected.jsonl").read_text().splitlines()
+    return [json.loads(line.replace(ROOT, str(folder))) for line in lines]
+
+
 def unpack_xerces(folder: Path) -> Path:
     """Unpack the real analysis: `reports` and the sources that they name; returns the folder."""
     with tarfile.open(REAL_DATA / "xerces.tar.xz") as tar:
         tar.extractall(folder, filter="data")
-    for path in (folder / "reports").iterdir():
-        path.write_bytes(path.read_bytes().replace(ROOT.encode(), bytes(folder)))
+    _fill_in_root(folder)
     return folder
 
 
@@ -37,6 +52,11 @@ def expected_xerces(folder: Path) -> list[dict[str, Any]]:
     """The reports that a store of it has, in the file's order."""
     with lzma.open(REAL_DATA / "xerces.expected.jsonl.xz", "rt") as file:
         return [json.loads(line.replace(ROOT, str(folder))) for line in file]
+
+
+def _fill_in_root(folder: Path) -> None:
+    for path in (folder / "reports").iterdir():
+        path.write_bytes(path.read_bytes().replace(ROOT.encode(), bytes(folder)))
 
 
 def write_archive(target: Path, entries: Mapping[str, bytes | str]) -> Path:

@@ -1,4 +1,4 @@
-"""The real analysis, parsed in this process, against what CodeChecker 6.29.1 stores of it."""
+"""Real analyses, parsed in this process, against what CodeChecker 6.29.1 stores of them."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,10 +10,15 @@ import pytest
 from storaged.ingest.archive import read_contents, survey
 from storaged.ingest.chunks import parse_chunk, plan_chunks
 from storaged.ingest.values import ArchiveLimits, ParsedChunk, ParseOptions
-from tests.archives import expected_xerces, needs_real_data, pack_folders, unpack_xerces
+from tests.archives import (
+    expected_sample,
+    expected_xerces,
+    needs_real_data,
+    pack_folders,
+    unpack_sample,
+    unpack_xerces,
+)
 from tests.copy_rows import read_files, read_reports
-
-pytestmark = needs_real_data
 
 LEASE = "6b7a1a52-6d0f-4f6e-9a0e-0d3f8d3e5c11"
 LIMITS = ArchiveLimits()
@@ -31,24 +36,35 @@ def archive(xerces: Path) -> str:
 
 @pytest.fixture(scope="module")
 def chunks(archive: str) -> list[ParsedChunk]:
+    return parsed(archive)
+
+
+def parsed(archive: str) -> list[ParsedChunk]:
     planned = plan_chunks(survey(archive, LIMITS), workers=2, target_bytes=2 << 20)
     return [parse_chunk(archive, LEASE, entries, ParseOptions(), {}) for entries in planned]
 
 
-def test_all_reports_of_a_real_analysis_are_those_that_codechecker_stores(
-    xerces: Path, chunks: Sequence[ParsedChunk]
-) -> None:
+def test_all_reports_of_the_sample_are_those_that_codechecker_stores(tmp_path: Path) -> None:
+    folder = unpack_sample(tmp_path)
+    chunks = parsed(str(pack_folders(tmp_path / "archive.zip", [folder / "reports"])))
+    assert all_reports(chunks) == sorted((comparable(report) for report in expected_sample(folder)), key=order)
+
+
+@needs_real_data
+def test_all_reports_of_xerces_are_those_that_codechecker_stores(xerces: Path, chunks: Sequence[ParsedChunk]) -> None:
     assert all_reports(chunks) == sorted((comparable(report) for report in expected_xerces(xerces)), key=order)
 
 
-def test_the_chunks_of_a_real_analysis_add_up(chunks: Sequence[ParsedChunk]) -> None:
+@needs_real_data
+def test_the_chunks_of_xerces_add_up(chunks: Sequence[ParsedChunk]) -> None:
     assert len(chunks) >= 8
     assert sum(chunk.diagnostics for chunk in chunks) == 2923
     assert all(chunk.report_rows + chunk.duplicates == chunk.diagnostics for chunk in chunks)
     assert not any(chunk.faults or chunk.needs_sources or chunk.sourceless or chunk.skipped for chunk in chunks)
 
 
-def test_each_file_that_a_report_of_a_real_analysis_names_has_its_content(
+@needs_real_data
+def test_each_file_that_a_report_of_xerces_names_has_its_content(
     archive: str, xerces: Path, chunks: Sequence[ParsedChunk]
 ) -> None:
     found = survey(archive, LIMITS)
@@ -59,7 +75,8 @@ def test_each_file_that_a_report_of_a_real_analysis_names_has_its_content(
     assert all(Path(path).is_relative_to(xerces) and digest in contents for path, digest in files)
 
 
-def test_the_metadata_of_a_real_analysis_is_read(archive: str) -> None:
+@needs_real_data
+def test_the_metadata_of_xerces_is_read(archive: str) -> None:
     metadata = survey(archive, LIMITS).metadata
     assert metadata.run_name == "xerces"
     assert metadata.client_version == "6.29.1 (2d666fd9333e69a0c48b5d31a64bd360d5984c20)"
