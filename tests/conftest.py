@@ -10,6 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from storaged.database.embedded import open_embedded
 from storaged.database.engine import Engine, open_connection, open_engine
 from storaged.database.migrate import migrate
 
@@ -25,8 +26,6 @@ async def _open_server(home: Path) -> AsyncIterator[str]:
     if given is not None:
         yield given
         return
-    from storaged.database.embedded import open_embedded
-
     bindir = os.environ.get("STORAGED_TEST_PG_BINDIR")
     async with open_embedded(home, Path(bindir) if bindir else None) as dsn:
         yield dsn
