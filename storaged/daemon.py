@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -9,6 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from hashlib import sha256
+from pathlib import Path
 
 import structlog
 
@@ -48,6 +51,14 @@ class Node:
     pool: WorkerPool
     severities: Severities
 
+    @property
+    def scratch(self) -> Path:
+        """A folder for what running jobs hand over in files; what is in it at the start, an earlier life has left.
+
+        Each node has its own, and no id is a path: what it is emptied for must be inside.
+        """
+        return self.settings.data_dir / "scratch" / sha256(self.id.encode()).hexdigest()
+
 
 async def serve(settings: Settings, started: Callable[[str], None]) -> None:
     """Run a daemon until SIGTERM or SIGINT; a second one ends it at once. `started` is told the URL."""
@@ -81,6 +92,7 @@ async def open_daemon(settings: Settings) -> AsyncIterator[str]:
             pool=await stack.enter_async_context(open_warm_pool(settings.workers)),
             wakeups=await stack.enter_async_context(open_wakeups(dsn, node=settings.node_id or address)),
         )
+        await asyncio.to_thread(make_empty, node.scratch)
         watchers = await stack.enter_async_context(open_watchers(engine, node.wakeups, settings.poll_seconds))
         services = Services(settings, engine, node.spool, watchers, node.wakeups, node.id)
         await stack.enter_async_context(serve_app(make_app(services), listener))
@@ -121,6 +133,7 @@ def make_runner(node: Node, upkeep: Upkeep) -> Runner:
         engine=node.engine,
         workers=node.pool,
         spool=node.spool,
+        scratch=node.scratch,
         limits=ArchiveLimits(entries=settings.max_entries, unpacked_bytes=settings.max_unpacked_bytes),
         severities=node.severities,
         report_limit=settings.report_limit,
@@ -201,6 +214,12 @@ async def prepare_spool(settings: Settings) -> LocalSpool:
     spool = LocalSpool(settings.spool_dir)
     await spool.prepare()
     return spool
+
+
+def make_empty(folder: Path) -> None:
+    """Make the folder, or make it anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def url_host(host: str) -> str:

@@ -117,6 +117,10 @@ class SpoolFull(StoragedError):
     """The spool cannot take the upload."""
 
 
+class UploadGone(StoragedError):
+    """The spool has lost an upload whose job was to run."""
+
+
 # What is wrong with what was uploaded: these end a job `failed`
 
 

@@ -1,6 +1,7 @@
 """A claimed store from its spooled archive to merged reports: survey, contents, chunks, one transaction."""
 
 import asyncio
+import shutil
 import time
 import zlib
 from collections import Counter
@@ -8,15 +9,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Protocol, TypeVar
+from secrets import token_hex
+from tempfile import mkdtemp
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from storaged.database.engine import Engine
 from storaged.database.sql import Connection
-from storaged.errors import BadArchive, BadResultFiles, CancelRequested
-from storaged.ingest.archive import read_contents, survey
-from storaged.ingest.chunks import parse_chunk, plan_chunks
-from storaged.ingest.values import ArchiveLimits, ParsedChunk, ParseOptions, ResultEntry, SourceEntry
+from storaged.errors import BadArchive, BadResultFiles, CancelRequested, UploadGone
+from storaged.ingest.handover import Parsed, Places, Upload, pack_contents, parse_places, plan_store
+from storaged.ingest.values import ArchiveLimits, ParsedChunk
 from storaged.model import Claim, DetectionStatus, MergedStore, NewStore
 from storaged.queue import jobs
 from storaged.spool.local import LocalSpool
@@ -26,15 +27,14 @@ from storaged.store.severities import Severities
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Unpacked bytes of result files that one call of a worker parses: small enough to spread over the workers and to
-# cancel, large enough that the call itself does not count.
-CHUNK_BYTES = 2 << 20
-# Unpacked bytes of sources that are packed and inserted at a time.
-CONTENT_BATCH_BYTES = 4 << 20
 # Progress is written at most so often, in seconds.
 PROGRESS_PERIOD = 0.25
-# Faults that the error of a store names; the others are counted.
+# Broken result files that the error of a store names, and those that a store which keeps going names as left out; the
+# others are counted.
 FAULTS_NAMED = 50
+LEFT_OUT_NAMED = 1000
+# As much of a source is unpacked at a time.
+UNPACK_BYTES = 1 << 20
 
 
 class Workers(Protocol):
@@ -52,13 +52,16 @@ class Tally:
 
     counts: Counter[str] = field(default_factory=Counter)
     checkers: set[tuple[str, str]] = field(default_factory=set)
+    broken: int = 0
+    # LEFT_OUT_NAMED of the broken ones at most.
     faults: list[tuple[str, str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def add(self, parsed: ParsedChunk) -> None:
         self.counts.update(diagnostics=parsed.diagnostics, duplicates=parsed.duplicates, skipped=parsed.skipped)
         self.checkers.update(parsed.checkers)
-        self.faults.extend(parsed.faults)
+        self.broken += len(parsed.faults)
+        self.faults.extend(parsed.faults[: LEFT_OUT_NAMED - len(self.faults)])
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -99,11 +102,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class StorePipeline:
-    """What it takes to run a job of the kind `store`."""
+    """What it takes to run a job of the kind `store`; `scratch` is a folder for what workers hand over in files."""
 
     engine: Engine
     workers: Workers
     spool: LocalSpool
+    scratch: Path
     limits: ArchiveLimits
     severities: Severities
     report_limit: int
@@ -113,52 +117,51 @@ class StorePipeline:
         """Store the job's upload and complete the job, in one transaction at the end.
 
         Raises BadArchive, BadResultFiles, ReportLimitReached, RunLimitReached for what is wrong with the upload;
-        LeaseLost, CancelRequested, WorkerDied.
+        UploadGone, LeaseLost, CancelRequested, WorkerDied.
         """
-        run = _StoreRun(self, claim)
-        await run.survey()
-        await run.store_contents()
-        await run.parse()
-        await run.merge()
+        if not await self.spool.has(claim.token):
+            raise UploadGone(f"The upload of job {claim.token} is not in the spool any more. Store the results again.")
+        async with _folder_in(self.scratch) as folder:
+            run = _StoreRun(self, claim, folder)
+            await run.survey()
+            await run.store_contents()
+            await run.parse()
+            await run.merge()
 
 
 class _StoreRun:
     """One run of the pipeline, for one claim."""
 
-    def __init__(self, pipeline: StorePipeline, claim: Claim) -> None:
+    def __init__(self, pipeline: StorePipeline, claim: Claim, folder: str) -> None:
         if claim.product_id is None or claim.product is None or claim.run is None:
             raise BadArchive(f"Job {claim.token} is a store without a product or without a run.")
         self._with = pipeline
         self._claim = claim
         self._product_id, self._product, self._run = claim.product_id, claim.product, claim.run
-        self._archive = str(pipeline.spool.path(claim.token))
-        self._options = ParseOptions(tuple(claim.arguments["trim_path_prefixes"]), pipeline.limits)
+        self._upload = Upload(str(pipeline.spool.path(claim.token)), pipeline.limits, folder)
         self._progress = Progress(pipeline.engine, claim)
         self._tally = Tally()
 
     async def survey(self) -> None:
-        """Read what the archive says of itself."""
+        """Read what the archive says of itself, and plan the calls of the workers."""
         await self._progress.begin("survey", 0)
+        workers = self._with.workers
         with self._tally.phase("survey"):
-            self._survey = await self._with.workers.run(survey, self._archive, self._with.limits)
+            self._plan = await workers.run(plan_store, self._upload, workers.size)
 
     async def store_contents(self) -> None:
         """Check and keep the sources that came; they mean nothing until reports name them."""
-        hashes = self._survey.content_hashes
-        named = [(path, entry, hashes[path]) for path, entry in self._survey.sources.items() if path in hashes]
-        await self._progress.begin("contents", len(named))
+        await self._progress.begin("contents", self._plan.sources)
         with self._tally.phase("contents"):
-            await for_each(content_batches(named), self._with.workers.size, self._store_batch)
+            await for_each(self._plan.batches, self._with.workers.size, self._store_batch)
 
     async def parse(self) -> None:
         """Parse every result file and stage its rows; raises BadResultFiles unless the store is to keep going."""
-        entries = self._survey.result_files
-        await self._progress.begin("parse", len(entries))
+        await self._progress.begin("parse", self._plan.result_files)
         with self._tally.phase("parse"):
-            plan = plan_chunks(self._survey, self._with.workers.size, CHUNK_BYTES)
-            await for_each(plan, self._with.workers.size + 1, self._parse_chunk)
-        if self._tally.faults and not self._claim.arguments["keep_going"]:
-            raise BadResultFiles(tell_faults(self._tally.faults, len(entries)))
+            await for_each(self._plan.chunks, self._with.workers.size + 1, self._parse_chunk)
+        if self._tally.broken and not self._claim.arguments["keep_going"]:
+            raise BadResultFiles(tell_faults(self._tally, self._plan.result_files))
 
     async def merge(self) -> None:
         """Make the run what was staged, and complete the job, in one transaction."""
@@ -178,44 +181,43 @@ class _StoreRun:
             self._tally.seconds["merge"] = round(time.monotonic() - started, 4)
             await jobs.complete(conn, self._claim, result=self._result(merged))
 
-    async def _store_batch(self, batch: list[tuple[str, SourceEntry, str]]) -> None:
-        named = tuple((path, entry.name, content_hash) for path, entry, content_hash in batch)
-        packed = await self._with.workers.run(read_contents, self._archive, named, self._with.limits)
-        async with self._with.engine.connect() as conn:
-            await contents.insert_contents(conn, self._product_id, packed)
-        await self._progress.advance(len(batch))
+    async def _store_batch(self, batch: Places) -> None:
+        packed = await self._with.workers.run(pack_contents, self._upload, batch)
+        if isinstance(packed, Path):
+            async with self._with.engine.begin() as conn:
+                await contents.copy_contents(conn, self._product_id, packed)
+        else:
+            async with self._with.engine.connect() as conn:
+                await contents.insert_contents(conn, self._product_id, packed)
+        await _remove(packed)
+        await self._progress.advance(batch.length)
 
-    async def _parse_chunk(self, entries: tuple[ResultEntry, ...]) -> None:
-        parsed = await self._call_parser(entries, {})
+    async def _parse_chunk(self, chunk: Places) -> None:
+        parsed = await self._call_parser(chunk, {})
         if parsed.needs_sources:
-            async with self._fetched(parsed.needs_sources) as sources:
-                parsed = await self._call_parser(entries, sources)
-        self._tally.add(parsed)
+            await _remove(parsed.reports, parsed.files)
+            sources = {path: await self._fetch(digest) for path, digest in parsed.needs_sources.items()}
+            parsed = await self._call_parser(chunk, sources)
+            await _remove(*(Path(file) for file in sources.values() if file is not None))
+        self._tally.add(parsed.chunk)
         async with self._with.engine.connect() as conn:
             await staging.stage(conn, parsed.reports, parsed.files)
-        await self._progress.advance(len(entries))
+        await _remove(parsed.reports, parsed.files)
+        await self._progress.advance(chunk.length)
 
-    async def _call_parser(self, entries: tuple[ResultEntry, ...], sources: Mapping[str, str | None]) -> ParsedChunk:
-        lease = str(self._claim.lease_id)
-        return await self._with.workers.run(parse_chunk, self._archive, lease, entries, self._options, sources)
+    async def _call_parser(self, chunk: Places, sources: Mapping[str, str | None]) -> Parsed:
+        lease, prefixes = str(self._claim.lease_id), tuple(self._claim.arguments["trim_path_prefixes"])
+        return await self._with.workers.run(parse_places, self._upload, lease, chunk, prefixes, sources)
 
-    @asynccontextmanager
-    async def _fetched(self, paths: Iterable[str]) -> AsyncIterator[dict[str, str | None]]:
-        """Files with the contents of paths that the server has and the archive has not; None where nobody has it."""
-        with TemporaryDirectory(prefix="storaged-sources-") as folder:
-            sources: dict[str, str | None] = {}
-            for number, path in enumerate(sorted(paths)):
-                content_hash = bytes.fromhex(self._survey.content_hashes[path])
-                async with self._with.engine.connect() as conn:
-                    packed = await contents.get_packed(conn, self._product_id, content_hash)
-                file = Path(folder, str(number))
-                if packed is not None:
-                    await asyncio.to_thread(_unpack_to, file, packed)
-                sources[path] = None if packed is None else str(file)
-            yield sources
+    async def _fetch(self, digest: str) -> str | None:
+        """A file with a content that the server has and the archive has not; None where nobody has it."""
+        file = Path(self._upload.folder, token_hex(8))
+        async with self._with.engine.connect() as conn:
+            pieces = contents.packed_pieces(conn, self._product_id, bytes.fromhex(digest))
+            return str(file) if await _unpack_to(file, pieces) else None
 
     def _new_store(self) -> NewStore:
-        arguments, metadata = self._claim.arguments, self._survey.metadata
+        arguments, metadata = self._claim.arguments, self._plan.metadata
         seen = {checker for _, checker in self._tally.checkers}
         return NewStore(
             product_id=self._product_id,
@@ -251,11 +253,11 @@ class _StoreRun:
                 "opened": merged.opened,
                 "closed": merged.closed,
             },
-            "result_files": len(self._survey.result_files),
+            "result_files": self._plan.result_files,
             **self._tally.counts,
             "missing_sources": list(merged.missing_sources),
-            "left_out": [f"{entry}: {detail}" for entry, detail in self._tally.faults],
-            "warnings": list(self._survey.warnings),
+            "left_out": name_faults(self._tally, LEFT_OUT_NAMED),
+            "warnings": list(self._plan.warnings),
             "seconds": self._tally.seconds,
         }
 
@@ -276,28 +278,47 @@ async def for_each(items: Iterable[Item], width: int, work: Callable[[Item], Awa
         raise group.exceptions[0] from None
 
 
-def content_batches(sources: Iterable[tuple[str, SourceEntry, str]]) -> Iterator[list[tuple[str, SourceEntry, str]]]:
-    """Sources in batches of about CONTENT_BATCH_BYTES."""
-    batch: list[tuple[str, SourceEntry, str]] = []
-    size = 0
-    for source in sources:
-        batch.append(source)
-        size += source[1].size
-        if size >= CONTENT_BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def tell_faults(faults: list[tuple[str, str]], files: int) -> str:
+def tell_faults(tally: Tally, files: int) -> str:
     """What is wrong where, for the person who stored."""
-    named = [f"  {entry}: {detail}" for entry, detail in sorted(faults)[:FAULTS_NAMED]]
-    more = [f"  ... and {len(faults) - FAULTS_NAMED} more"] if len(faults) > FAULTS_NAMED else []
-    head = f"{len(faults)} of {files} result files cannot be read, so nothing was stored:"
+    head = f"{tally.broken} of {files} result files cannot be read, so nothing was stored:"
     advice = "Mend or remove them, or store with --keep-going to leave them out."
-    return "\n".join([head, *named, *more, advice])
+    return "\n".join([head, *(f"  {fault}" for fault in name_faults(tally, FAULTS_NAMED)), advice])
 
 
-def _unpack_to(file: Path, packed: bytes) -> None:
-    file.write_bytes(zlib.decompress(packed))
+def name_faults(tally: Tally, most: int) -> list[str]:
+    """The broken result files, each with what is wrong in it; of too many, how many more there are."""
+    named = [f"{entry}: {detail}" for entry, detail in sorted(tally.faults)[:most]]
+    return named if tally.broken <= most else [*named, f"... and {tally.broken - most} more"]
+
+
+@asynccontextmanager
+async def _folder_in(parent: Path) -> AsyncIterator[str]:
+    """A folder of its own, removed with all that is in it; what a killed worker still writes is swept at the start."""
+    folder = await asyncio.to_thread(mkdtemp, dir=parent)
+    try:
+        yield folder
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _remove(*handed_over: object) -> None:
+    for file in handed_over:
+        if isinstance(file, Path):
+            await asyncio.to_thread(file.unlink)
+
+
+async def _unpack_to(file: Path, pieces: AsyncIterator[bytes]) -> bool:
+    """Write what the zlib stream unpacks to; False when there is no stream."""
+    unpacker = zlib.decompressobj()
+    came = False
+    with await asyncio.to_thread(file.open, "xb") as out:
+        async for piece in pieces:
+            came = True
+            await asyncio.to_thread(_unpack, unpacker, piece, out)
+    return came
+
+
+def _unpack(unpacker: "zlib._Decompress", piece: bytes, out: BinaryIO) -> None:
+    while piece:
+        out.write(unpacker.decompress(piece, UNPACK_BYTES))
+        piece = unpacker.unconsumed_tail

@@ -1,11 +1,18 @@
 """Sources, stored once for each product by the SHA-256 of their bytes."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
 
+from storaged.database.copy import copy_rows
 from storaged.database.sql import Connection, load_queries
 from storaged.model import Content, ProductId
 
 QUERIES = load_queries("contents")
+
+COLUMNS: Final = ("hash", "size", "data")
+# As much of a content as is fetched at a time.
+PIECE_BYTES: Final = 1 << 20
 
 
 async def missing_contents(conn: Connection, product: ProductId, hashes: Sequence[bytes]) -> list[bytes]:
@@ -25,7 +32,24 @@ async def insert_contents(conn: Connection, product: ProductId, contents: Sequen
     )
 
 
-async def get_packed(conn: Connection, product: ProductId, content_hash: bytes) -> bytes | None:
-    """The content's zlib stream, or None when the product has no such content."""
-    packed: bytes | None = await QUERIES["get_content"].value(conn, product=product, hash=content_hash)
-    return packed
+async def copy_contents(conn: Connection, product: ProductId, file: Path) -> int:
+    """As `insert_contents`, of rows with the columns above in PostgreSQL's COPY binary format, however large.
+
+    Needs a transaction of the caller's, for its temporary table.
+    """
+    await conn.execute(QUERIES["create_incoming"].text)
+    await copy_rows(conn, "incoming_content", COLUMNS, file, encoding="binary")
+    return await QUERIES["insert_incoming"].execute(conn, product=product)
+
+
+async def packed_pieces(conn: Connection, product: ProductId, content_hash: bytes) -> AsyncIterator[bytes]:
+    """The content's zlib stream in pieces; none when the product has no such content."""
+    offset = 1
+    while True:
+        piece: bytes | None = await QUERIES["get_piece"].value(
+            conn, product=product, hash=content_hash, offset=offset, length=PIECE_BYTES
+        )
+        if not piece:
+            return
+        yield piece
+        offset += len(piece)

@@ -1,7 +1,6 @@
 """Streaming what workers parsed into the staging tables."""
 
-from io import BytesIO
-
+from storaged.database.copy import Rows, copy_rows
 from storaged.database.sql import Connection
 
 REPORT_COLUMNS = (
@@ -11,9 +10,9 @@ REPORT_COLUMNS = (
 FILE_COLUMNS = ("lease_id", "file_id", "path", "content_hash")
 
 
-async def stage(conn: Connection, reports: bytes, files: bytes) -> None:
+async def stage(conn: Connection, reports: Rows, files: Rows) -> None:
     """Add rows in PostgreSQL's COPY text format, with the columns above; the rows bear their lease."""
     if files:
-        await conn.copy_to_table("staged_file", source=BytesIO(files), columns=FILE_COLUMNS)
+        await copy_rows(conn, "staged_file", FILE_COLUMNS, files)
     if reports:
-        await conn.copy_to_table("staged_report", source=BytesIO(reports), columns=REPORT_COLUMNS)
+        await copy_rows(conn, "staged_report", REPORT_COLUMNS, reports)

@@ -20,6 +20,7 @@ from storaged.errors import (
     LeaseLost,
     ReportLimitReached,
     RunLimitReached,
+    UploadGone,
     WorkerDied,
 )
 from storaged.model import Claim, JobKind, JobStatus
@@ -160,6 +161,8 @@ class Runner:
             return self._record_crash
         except FAULTS_OF_THE_UPLOAD as error:
             return _failing(str(error))
+        except UploadGone as error:
+            return _dropping(str(error))
         except DATABASE_AWAY as error:
             log.warning("job lost the database", token=claim.token, error=str(error))
             return _dropping(f"The database was away while the job ran: {error}")

@@ -17,6 +17,7 @@ NOT_AT_THE_EDGE = {
     errors.NodeIdInUse,
     errors.LeaseLost,
     errors.CancelRequested,
+    errors.UploadGone,
     errors.WorkerDied,
     errors.DummyFailed,
     errors.BadArchive,
