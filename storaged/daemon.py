@@ -152,7 +152,7 @@ def make_runner(node: Node, upkeep: Upkeep) -> Runner:
         retry_at_shutdown=settings.on_orphan == "retry",
     )
     return Runner(
-        node=node.id,
+        rescuer=make_rescuer(node),
         engine=node.engine,
         wakeups=node.wakeups,
         execute=execute,
@@ -161,12 +161,16 @@ def make_runner(node: Node, upkeep: Upkeep) -> Runner:
     )
 
 
+def make_rescuer(node: Node) -> Rescuer:
+    return Rescuer(node.id, node.wakeups.instance, node.settings.on_orphan, node.settings.max_attempts)
+
+
 def make_upkeep(node: Node) -> Upkeep:
     settings = node.settings
     return Upkeep(
         engine=node.engine,
         spool=node.spool,
-        rescuer=Rescuer(node.id, node.wakeups.instance, settings.on_orphan, settings.max_attempts),
+        rescuer=make_rescuer(node),
         dead_after=timedelta(seconds=settings.dead_after_seconds),
         keep_jobs=timedelta(days=settings.keep_jobs_days),
         keep_uploads=timedelta(days=settings.keep_uploads_days),

@@ -63,6 +63,12 @@ RETURNING node.id
 SELECT lease_id FROM job
 WHERE status = 'running' AND node = :node AND node_instance <> :instance
 
+-- name: lost_claims
+SELECT lease_id FROM job
+WHERE
+    status = 'running' AND node = :node AND node_instance = :instance
+    AND heartbeat_at < now() - :dead_after::interval AND NOT lease_id = ANY(:held)
+
 -- name: orphans_of_nobody
 -- The leases of nodes that are not there (any more), or that started anew since.
 SELECT job.lease_id FROM job

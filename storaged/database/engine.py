@@ -12,6 +12,15 @@ from storaged.errors import DatabaseUnavailable, SchemaError
 
 OLDEST_SERVER = 14
 
+# What a statement raises when the server is shut down, or goes away, under it.
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.IdleSessionTimeoutError,
+    ConnectionError,
+)
 # What asyncpg and the socket raise when the server is away, restarting, or closed the connection.
 CONNECTION_ERRORS = (
     asyncpg.PostgresConnectionError,
@@ -33,13 +42,30 @@ class Engine:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
-        """A connection without a transaction: each statement is its own. Raises DatabaseUnavailable."""
+        """A connection without a transaction: each statement is its own.
+
+        Raises DatabaseUnavailable when there is none, and when it is lost in the block: then nobody knows whether the
+        last statement, a COMMIT perhaps, was done.
+        """
         try:
             connection = await self._pool.acquire()
         except CONNECTION_ERRORS as error:
             raise DatabaseUnavailable(f"The database gives no connection: {error}") from error
         try:
-            yield connection
+            async with self._released(connection):
+                yield connection
+        except LOST as error:
+            raise _lost(error) from error
+
+    @asynccontextmanager
+    async def _released(self, connection: Any) -> AsyncIterator[None]:
+        try:
+            yield
+        except asyncpg.InterfaceError as error:
+            # What asyncpg says of a connection that is closed, and of wrong use.
+            if _is_gone(connection):
+                raise _lost(error) from error
+            raise
         finally:
             await self._pool.release(connection)
 
@@ -81,6 +107,19 @@ async def prepare_connection(connection: asyncpg.Connection) -> None:
 
 def _encode(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def _is_gone(connection: Any) -> bool:
+    """The pool takes back a connection as soon as it is closed; then it cannot even be asked."""
+    try:
+        closed: bool = connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+    return closed
+
+
+def _lost(error: Exception) -> DatabaseUnavailable:
+    return DatabaseUnavailable(f"The connection to the database was lost: {error}")
 
 
 async def _check_server(pool: asyncpg.Pool) -> None:

@@ -1,6 +1,6 @@
 """What becomes of running jobs whose daemon is gone: dropped, or enqueued again."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -14,6 +14,7 @@ QUERIES = load_queries("nodes")
 
 OWN = "The daemon %s stopped without finishing the job."
 OTHERS = "The daemon %s, which ran the job, is gone."
+LOST_CLAIM = "The daemon %s was given the job, but the connection broke before it heard of it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,20 @@ async def drop_orphans_of_dead_nodes(conn: Connection, rescuer: Rescuer, *, dead
         await QUERIES["bury_nodes"].fetch(conn, node=rescuer.node, instance=rescuer.instance, dead_after=dead_after)
         leases = await QUERIES["orphans_of_nobody"].fetch(conn, dead_after=dead_after)
         return await _rescue(conn, rescuer, [row["lease_id"] for row in leases], OTHERS)
+
+
+async def drop_lost_claims(
+    conn: Connection, rescuer: Rescuer, *, held: Collection[UUID], dead_after: timedelta
+) -> list[Job]:
+    """End the jobs that this node claimed without hearing of it, because the answer was lost; returns them.
+
+    Call it right after a heartbeat of all leases that are `held`: what is older than `dead_after` then, nobody has.
+    """
+    async with conn.transaction():
+        leases = await QUERIES["lost_claims"].fetch(
+            conn, node=rescuer.node, instance=rescuer.instance, held=list(held), dead_after=dead_after
+        )
+        return await _rescue(conn, rescuer, [row["lease_id"] for row in leases], LOST_CLAIM)
 
 
 async def _rescue(conn: Connection, rescuer: Rescuer, leases: Sequence[UUID], reason: str) -> list[Job]:

@@ -7,9 +7,10 @@ from datetime import timedelta
 from enum import Enum, auto
 from uuid import UUID
 
+import asyncpg
 import structlog
 
-from storaged.database.engine import CONNECTION_ERRORS, Engine
+from storaged.database.engine import Engine
 from storaged.database.sql import Connection
 from storaged.errors import (
     BadArchive,
@@ -24,7 +25,8 @@ from storaged.errors import (
     WorkerDied,
 )
 from storaged.model import Claim, JobKind, JobStatus
-from storaged.queue import jobs, nodes
+from storaged.queue import jobs, nodes, rescue
+from storaged.queue.rescue import Rescuer
 from storaged.queue.wakeup import Wakeups
 
 log = structlog.get_logger(__name__)
@@ -36,10 +38,23 @@ Settled = Callable[[Claim, JobStatus], Awaitable[None]]
 
 # What is the upload's own fault: its job ends `failed`, and the message is for the person who stored.
 FAULTS_OF_THE_UPLOAD = (BadArchive, BadResultFiles, ReportLimitReached, RunLimitReached, DummyFailed)
-# The database is away: the job is not to blame.
-DATABASE_AWAY = (DatabaseUnavailable, *CONNECTION_ERRORS)
-# How long to wait before a settling statement is tried again, while the database is away.
+# What is the system's fault: its job ends `dropped`. The database is away or has no room, a disk is full.
+FAULTS_OF_THE_SYSTEM = (
+    DatabaseUnavailable,
+    UploadGone,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.TransactionRollbackError,
+    OSError,
+)
+# A database that is away, or refuses what it took before (it became a standby, its disk is full), may come back: who
+# asks it again and again goes on.
+DATABASE_SICK = (DatabaseUnavailable, asyncpg.PostgresError)
+# How long to wait before a settling statement is tried again, while the database is sick.
 SETTLE_AGAIN_SECONDS = 1.0
+# How long a stopping daemon tries to write down the ends of its jobs.
+LAST_WORDS_SECONDS = 10.0
 
 
 class Stop(Enum):
@@ -85,7 +100,7 @@ class Runner:
     def __init__(
         self,
         *,
-        node: str,
+        rescuer: Rescuer,
         engine: Engine,
         wakeups: Wakeups,
         execute: Mapping[JobKind, Execute],
@@ -93,8 +108,8 @@ class Runner:
         options: RunnerOptions,
     ) -> None:
         """`wakeups` is open for `node`; `settled` is told of each job that ended here, once the database knows it."""
-        self._node = node
-        self._instance = wakeups.instance
+        self._rescuer = rescuer
+        self._node, self._instance = rescuer.node, rescuer.instance
         self._engine = engine
         self._subscription = wakeups.subscribe()
         self._execute = execute
@@ -127,7 +142,7 @@ class Runner:
         try:
             async with self._engine.connect() as conn:
                 claims = await jobs.claim(conn, node=self._node, instance=self._instance, slots=free)
-        except DATABASE_AWAY as error:
+        except DATABASE_SICK as error:
             log.warning("cannot claim jobs", error=str(error))
             return
         for claim in claims:
@@ -161,11 +176,9 @@ class Runner:
             return self._record_crash
         except FAULTS_OF_THE_UPLOAD as error:
             return _failing(str(error))
-        except UploadGone as error:
+        except FAULTS_OF_THE_SYSTEM as error:
+            log.warning("job hindered", token=claim.token, error=str(error))
             return _dropping(str(error))
-        except DATABASE_AWAY as error:
-            log.warning("job lost the database", token=claim.token, error=str(error))
-            return _dropping(f"The database was away while the job ran: {error}")
         except asyncio.CancelledError:
             return self._stopped(claim)
         except Exception as error:
@@ -191,7 +204,7 @@ class Runner:
             except LeaseLost as error:
                 log.warning("lease lost", token=claim.token, error=str(error))
                 return None
-            except DATABASE_AWAY as error:
+            except DATABASE_SICK as error:
                 log.warning("cannot settle job yet", token=claim.token, error=str(error))
                 await asyncio.sleep(SETTLE_AGAIN_SECONDS)
 
@@ -212,13 +225,13 @@ class Runner:
         try:
             async with self._engine.connect() as conn:
                 asked = await jobs.cancelling(conn, list(self._running))
-        except DATABASE_AWAY as error:
+        except DATABASE_SICK as error:
             log.warning("cannot look for cancelled jobs", error=str(error))
             return
         self._end(asked, Stop.CANCEL)
 
     async def _beat(self) -> None:
-        """Mark the node and its jobs alive; stop those whose lease is lost."""
+        """Mark the node and its jobs alive; stop those whose lease is lost, end those it was given unawares."""
         while True:
             await asyncio.sleep(self._options.heartbeat_seconds)
             leases = frozenset(self._running)
@@ -226,11 +239,16 @@ class Runner:
                 async with self._engine.connect() as conn:
                     await nodes.heartbeat(conn, self._node, self._instance, dead_after=self._options.dead_after)
                     beat = await jobs.heartbeat(conn, node=self._node, instance=self._instance, leases=leases)
-            except DATABASE_AWAY as error:
+                    lost = await rescue.drop_lost_claims(
+                        conn, self._rescuer, held=leases, dead_after=self._options.dead_after
+                    )
+            except DATABASE_SICK as error:
                 log.warning("no heartbeat", error=str(error))
                 continue
             self._end(beat.cancelling, Stop.CANCEL)
             self._end(leases - beat.held, Stop.LEASE_LOST)
+            for job in lost:
+                log.warning("a claim was lost on the way", token=job.token, run=job.run, status=job.status)
 
     def _end(self, leases: Iterable[UUID], reason: Stop) -> None:
         for lease in leases:
@@ -246,7 +264,11 @@ class Runner:
         log.info("waiting for running jobs", jobs=len(tasks), seconds=self._options.grace_seconds)
         await asyncio.wait(tasks, timeout=self._options.grace_seconds)
         self._end(list(self._running), Stop.SHUTDOWN)
-        await asyncio.gather(*tasks)
+        _, unsettled = await asyncio.wait(tasks, timeout=LAST_WORDS_SECONDS)
+        for task in unsettled:
+            # The database is away: the jobs stay `running`, as after a crash, for the next start to see to.
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _completed(_conn: Connection, _claim: Claim) -> JobStatus:

@@ -12,7 +12,7 @@ from storaged.queue import jobs, rescue
 from storaged.queue.rescue import Rescuer
 from storaged.spool.local import LocalSpool
 from storaged.store import merge
-from storaged.worker.runner import DATABASE_AWAY
+from storaged.worker.runner import DATABASE_SICK
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ class Upkeep:
             try:
                 async with self.engine.connect() as conn:
                     rescued = await rescue.drop_orphans_of_dead_nodes(conn, self.rescuer, dead_after=self.dead_after)
-            except DATABASE_AWAY as error:
+            except DATABASE_SICK as error:
                 log.warning("cannot look for orphans", error=str(error))
                 continue
             for job in rescued:
@@ -56,7 +56,7 @@ class Upkeep:
         while True:
             try:
                 await self.prune_once()
-            except DATABASE_AWAY as error:
+            except (*DATABASE_SICK, OSError) as error:
                 log.warning("cannot prune", error=str(error))
             await asyncio.sleep(PRUNE_SECONDS)
 
@@ -75,7 +75,7 @@ class Upkeep:
         try:
             async with self.engine.connect() as conn:
                 await merge.sweep_lease(conn, claim.lease_id)
-        except DATABASE_AWAY as error:
-            log.warning("staged rows are left for the sweep", token=claim.token, error=str(error))
-        if status in {JobStatus.COMPLETED, JobStatus.CANCELLED}:
-            await self.spool.delete(claim.token)
+            if status in {JobStatus.COMPLETED, JobStatus.CANCELLED}:
+                await self.spool.delete(claim.token)
+        except (*DATABASE_SICK, OSError) as error:
+            log.warning("rows or upload are left for the next sweep", token=claim.token, error=str(error))

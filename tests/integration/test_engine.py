@@ -1,0 +1,58 @@
+"""A connection that the server takes away is told in the domain's word, and the pool goes on."""
+
+import asyncio
+
+import pytest
+
+from storaged.database.engine import Engine
+from storaged.database.sql import Connection
+from storaged.errors import DatabaseUnavailable
+
+TERMINATE = "SELECT count(pg_terminate_backend(pid)) FROM unnest($1::integer[]) AS others (pid)"
+SLEEPERS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+
+
+async def test_a_connection_that_was_terminated_while_idle_is_database_unavailable(engine: Engine) -> None:
+    with pytest.raises(DatabaseUnavailable, match="lost"):
+        await use_a_terminated_connection(engine)
+    await assert_usable(engine)
+
+
+async def test_a_connection_that_is_terminated_in_a_statement_is_database_unavailable(engine: Engine) -> None:
+    async with engine.connect() as other:
+        with pytest.raises(DatabaseUnavailable, match="lost"):
+            await asyncio.gather(sleep_in_a_transaction(engine), terminate_the_sleeper(other))
+        assert await other.fetchval("SELECT to_regclass('lost')") is None
+    await assert_usable(engine)
+
+
+async def test_an_error_of_the_block_is_raised_as_it_is(engine: Engine) -> None:
+    with pytest.raises(LookupError):
+        async with engine.begin():
+            raise LookupError
+    await assert_usable(engine)
+
+
+async def use_a_terminated_connection(engine: Engine) -> None:
+    async with engine.connect() as conn:
+        async with engine.connect() as other:
+            await other.fetchval(TERMINATE, [await conn.fetchval("SELECT pg_backend_pid()")])
+        await conn.fetchval("SELECT 1")
+
+
+async def sleep_in_a_transaction(engine: Engine) -> None:
+    async with engine.begin() as conn:
+        await conn.execute("CREATE TABLE lost (n integer)")
+        await conn.fetchval("SELECT pg_sleep(600)")
+
+
+async def terminate_the_sleeper(other: Connection) -> None:
+    async with asyncio.timeout(30):
+        while not (sleepers := await other.fetch(SLEEPERS)):  # noqa: ASYNC110 (a backend brings no event)
+            await asyncio.sleep(0.01)
+    await other.fetchval(TERMINATE, [row["pid"] for row in sleepers])
+
+
+async def assert_usable(engine: Engine) -> None:
+    async with engine.connect() as conn:
+        assert await conn.fetchval("SELECT 1") == 1
