@@ -77,13 +77,13 @@ async def test_errors_of_the_function_come_through_with_their_traceback(pool: Wo
 async def test_an_error_that_cannot_be_pickled_is_told_in_words(pool: WorkerPool) -> None:
     with pytest.raises(RuntimeError, match="Awkward: 1 and 2"):
         await pool.run(calls.fail_awkwardly)
-    with pytest.raises(Exception, match="pickle"):
+    with pytest.raises(Exception, match="make_a_lambda"):  # the rest of the words differs between Pythons
         await pool.run(calls.make_a_lambda)
 
 
 async def test_arguments_that_cannot_be_pickled_hurt_no_worker(pool: WorkerPool) -> None:
     before = pool.stats.pids
-    with pytest.raises(Exception, match="pickle"):
+    with pytest.raises(Exception, match="make_a_lambda"):  # the rest of the words differs between Pythons
         await pool.run(calls.add, lambda: 1, 2)
     assert pool.stats.pids == before
     assert len({pid for pid, _ in await asyncio.gather(*(pool.run(calls.add, 1, 1) for _ in range(8)))}) == 2
