@@ -20,8 +20,10 @@ async def test_a_connection_that_was_terminated_while_idle_is_database_unavailab
 
 async def test_a_connection_that_is_terminated_in_a_statement_is_database_unavailable(engine: Engine) -> None:
     async with engine.connect() as other:
+        sleeping = asyncio.create_task(sleep_in_a_transaction(engine))
+        await terminate_the_sleeper(other)
         with pytest.raises(DatabaseUnavailable, match="lost"):
-            await asyncio.gather(sleep_in_a_transaction(engine), terminate_the_sleeper(other))
+            await sleeping
         assert await other.fetchval("SELECT to_regclass('lost')") is None
     await assert_usable(engine)
 
