@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from storaged.api.keys import SERVICES, Services
+from storaged.api.params import params_middleware
 from storaged.api.problems import problem_middleware
 from storaged.api.routes import add_routes
 
@@ -15,7 +16,7 @@ WHOLE_BODY_LIMIT = 16 << 20
 
 
 def make_app(services: Services) -> web.Application:
-    app = web.Application(middlewares=[problem_middleware], client_max_size=WHOLE_BODY_LIMIT)
+    app = web.Application(middlewares=[problem_middleware, params_middleware], client_max_size=WHOLE_BODY_LIMIT)
     app[SERVICES] = services
     add_routes(app)
     return app
@@ -24,7 +25,7 @@ def make_app(services: Services) -> web.Application:
 @asynccontextmanager
 async def serve_app(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
     """Serve on the bound socket while the block runs; requests under way are cut off a moment after its end."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()

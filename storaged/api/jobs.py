@@ -1,38 +1,39 @@
 """Jobs: what became of an upload, waited for without polling; cancel and retry."""
 
 import time
-from typing import Annotated, Any
+from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from storaged.api.encode import job_object, json_response
 from storaged.api.keys import SERVICES, Services
-from storaged.api.params import Query, read_json, read_query
+from storaged.api.params import AnyText, Id, LongText, Query, read_json, read_query
 from storaged.errors import JobNotFound, NotRetryable
-from storaged.model import Job, JobStatus, Token
+from storaged.model import Job, JobKind, JobStatus, Token
 from storaged.queue import jobs
 from storaged.store import products
 
 NOBODY = "anonymous"
+RETRYABLE = {JobStatus.FAILED, JobStatus.DROPPED}
 
 
 class WaitQuery(Query):
     wait: float = Field(0, ge=0)
-    since: int | None = Field(None, ge=0)
+    since: Id | None = None
 
 
 class JobQuery(Query):
     status: list[JobStatus] = Field(default_factory=list)
-    product: str | None = None
-    after: int | None = Field(None, ge=0)
+    product: AnyText | None = None
+    after: Id | None = None
     limit: int = Field(100, ge=1, le=1000)
 
 
 class CancelBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    comment: Annotated[str, StringConstraints(max_length=10_000)] = ""
+    comment: LongText = ""
 
 
 CANCEL: TypeAdapter[CancelBody] = TypeAdapter(CancelBody)
@@ -64,6 +65,7 @@ async def get_job(request: web.Request) -> web.Response:
 
 async def cancel_job(request: web.Request) -> web.Response:
     """Ask that the job stop: one that waits is cancelled at once, one that runs at its next checkpoint."""
+    read_query(request, Query)
     body = await read_json(request, CANCEL, empty={})
     services = request.app[SERVICES]
     async with services.engine.begin() as conn:
@@ -76,10 +78,11 @@ async def cancel_job(request: web.Request) -> web.Response:
 async def retry_job(request: web.Request) -> web.Response:
     """Enqueue a failed or dropped job again, under the same token, while its upload is kept."""
     services = request.app[SERVICES]
+    read_query(request, Query)
     token = _token(request)
     async with services.engine.connect() as conn:
         job = await jobs.get(conn, token)
-    if job.kind == "store" and job.status.ended and not await services.spool.has(token):
+    if job.kind is JobKind.STORE and job.status in RETRYABLE and not await services.spool.has(token):
         raise NotRetryable(f"The upload of job {token} is not kept any more. Store the results again.")
     async with services.engine.begin() as conn:
         job = await jobs.retry(conn, token, NOBODY)

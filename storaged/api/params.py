@@ -1,15 +1,40 @@
-"""Query parameters and JSON bodies checked by pydantic models; all faults come in one answer."""
+"""Query parameters, path parts and JSON bodies checked by pydantic models; all faults come in one answer."""
 
-from typing import Any, TypeVar, get_origin
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Final, TypeVar, get_origin
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
+from storaged.api.problems import Handler
 from storaged.errors import BadRequest
 
 Model = TypeVar("Model", bound=BaseModel)
 Value = TypeVar("Value")
+Fault = tuple[str, str]
+
+# Faults that an answer lists; a list of a hundred thousand wrong hashes would help nobody.
+FAULTS_LISTED: Final = 100
+
+
+def storable(text: str) -> str:
+    """Text that PostgreSQL can hold: raises ValueError for what is not."""
+    if "\0" in text:
+        raise ValueError("has a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not UTF-8") from None
+    return text
+
+
+AnyText = Annotated[str, AfterValidator(storable)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(storable)]
+LongText = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(storable)]
+# What the database's bigint holds.
+Id = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class Query(BaseModel):
@@ -18,12 +43,21 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def read_query(request: web.Request, model: type[Model]) -> Model:
-    """The request's query as the model; a parameter may come more than once where the field is a list."""
+def read_query(request: web.Request, model: type[Model], *, faults: Sequence[Fault] = ()) -> Model:
+    """The request's query as the model; a parameter may come more than once where the field is a list.
+
+    Raises BadRequest with all that is wrong, `faults` that were found elsewhere among it.
+    """
+    values = {name: _value(request, model, name) for name in request.query}
+    repeated = [name for name in values if not _is_list(model, name) and len(request.query.getall(name)) > 1]
+    found = [*faults, *((f"query/{name}", "given more than once") for name in repeated)]
     try:
-        return model.model_validate(_values(request, model))
+        query = model.model_validate(values)
     except ValidationError as error:
-        raise BadRequest(_faults(error, "query")) from None
+        raise BadRequest([*found, *_faults(error, "query", model.model_fields)]) from None
+    if found:
+        raise BadRequest(found)
+    return query
 
 
 async def read_json(request: web.Request, adapter: TypeAdapter[Value], *, empty: Any = None) -> Value:
@@ -39,22 +73,44 @@ async def read_json(request: web.Request, adapter: TypeAdapter[Value], *, empty:
         raise BadRequest(_faults(error, "body")) from None
 
 
-def _values(request: web.Request, model: type[BaseModel]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    repeated = []
-    for name in request.query:
-        field = model.model_fields.get(name)
-        found = request.query.getall(name)
-        if field is not None and get_origin(field.annotation) is list:
-            values[name] = found
-        else:
-            values[name] = found[0]
-            if len(found) > 1:
-                repeated.append((f"query/{name}", "given more than once"))
-    if repeated:
-        raise BadRequest(repeated)
-    return values
+@web.middleware
+async def params_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what no endpoint takes: names that cannot be, and bodies that unpack to more than was measured."""
+    faults = []
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        faults.append(("header/Content-Encoding", "must be absent: bodies are taken as they are"))
+    for name, text in request.match_info.items():
+        try:
+            storable(text)
+        except ValueError as error:
+            faults.append((f"path/{name}", str(error)))
+    if faults:
+        raise BadRequest(faults)
+    return await handler(request)
 
 
-def _faults(error: ValidationError, place: str) -> list[tuple[str, str]]:
-    return [("/".join([place, *(str(part) for part in fault["loc"])]), fault["msg"]) for fault in error.errors()]
+def _is_list(model: type[BaseModel], name: str) -> bool:
+    field = model.model_fields.get(name)
+    return field is not None and get_origin(field.annotation) is list
+
+
+def _value(request: web.Request, model: type[BaseModel], name: str) -> Any:
+    found = request.query.getall(name)
+    return found if _is_list(model, name) else found[0]
+
+
+def _faults(error: ValidationError, place: str, known: Iterable[str] = ()) -> list[Fault]:
+    faults = error.errors()
+    listed = [(_pointer(fault, place), _detail(fault, known)) for fault in faults[:FAULTS_LISTED]]
+    more = [(place, f"and {len(faults) - FAULTS_LISTED} faults more")] if len(faults) > FAULTS_LISTED else []
+    return [*listed, *more]
+
+
+def _pointer(fault: ErrorDetails, place: str) -> str:
+    return "/".join([place, *(str(part) for part in fault["loc"])])
+
+
+def _detail(fault: ErrorDetails, known: Iterable[str]) -> str:
+    if fault["type"] == "extra_forbidden":
+        return "unknown" + (f"; there are {', '.join(known)}" if known else "")
+    return fault["msg"]

@@ -62,7 +62,8 @@ def problem(
         "type": TYPE_PREFIX + kind,
         "title": HTTPStatus(status).phrase,
         "status": int(status),
-        "detail": detail,
+        # A path can have bytes that are no text.
+        "detail": detail.encode(errors="replace").decode(),
     }
     if faults:
         document["errors"] = [{"pointer": pointer, "detail": text} for pointer, text in faults]

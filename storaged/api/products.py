@@ -6,17 +6,20 @@ from aiohttp import web
 
 from storaged.api.encode import json_response
 from storaged.api.keys import SERVICES
+from storaged.api.params import Query, read_query
 from storaged.store import products
 from storaged.store.products import Product
 
 
 async def list_products(request: web.Request) -> web.Response:
+    read_query(request, Query)
     async with request.app[SERVICES].engine.connect() as conn:
         found = await products.list_products(conn)
     return json_response({"products": [product_object(product) for product in found]})
 
 
 async def get_product(request: web.Request) -> web.Response:
+    read_query(request, Query)
     async with request.app[SERVICES].engine.connect() as conn:
         return json_response(product_object(await products.get_product(conn, request.match_info["product"])))
 

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from storaged.api.encode import json_response
 from storaged.api.keys import SERVICES
-from storaged.api.params import Query, read_query
+from storaged.api.params import AnyText, Id, Query, read_query
 from storaged.errors import BadRequest
 from storaged.model import DetectionStatus
 from storaged.store import products, reports, runs
@@ -22,14 +22,14 @@ def _severity(text: Any) -> Any:
 
 
 class ReportQuery(Query):
-    run: list[str] = Field(default_factory=list)
+    run: list[AnyText] = Field(default_factory=list)
     detection_status: list[DetectionStatus] = Field(default_factory=list)
     severity: list[Annotated[Severity, BeforeValidator(_severity)]] = Field(default_factory=list)
-    checker: list[str] = Field(default_factory=list)
-    file: list[str] = Field(default_factory=list)
-    report_hash: list[str] = Field(default_factory=list)
+    checker: list[AnyText] = Field(default_factory=list)
+    file: list[AnyText] = Field(default_factory=list)
+    report_hash: list[AnyText] = Field(default_factory=list)
     details: bool = False
-    after: int = Field(0, ge=0)
+    after: Id = 0
     limit: int = Field(500, ge=1, le=PAGE_LIMIT)
 
 

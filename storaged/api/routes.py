@@ -45,3 +45,5 @@ def add_routes(app: web.Application) -> None:
     """Register every endpoint."""
     for endpoint in ENDPOINTS:
         app.router.add_route(endpoint.method, endpoint.path, endpoint.handler)
+        if endpoint.method == "GET":
+            app.router.add_route("HEAD", endpoint.path, endpoint.handler)

@@ -7,17 +7,17 @@ from pydantic import Field
 
 from storaged.api.encode import json_response
 from storaged.api.keys import SERVICES
-from storaged.api.params import Query, read_query
+from storaged.api.params import AnyText, Id, Query, read_query
 from storaged.store import products, runs
 
 
 class RunPage(Query):
-    after: str | None = None
+    after: AnyText | None = None
     limit: int = Field(100, ge=1, le=1000)
 
 
 class HistoryPage(Query):
-    after: int | None = None
+    after: Id | None = None
     limit: int = Field(100, ge=1, le=1000)
 
 
@@ -32,6 +32,7 @@ async def list_runs(request: web.Request) -> web.Response:
 
 
 async def get_run(request: web.Request) -> web.Response:
+    read_query(request, Query)
     async with request.app[SERVICES].engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
         row = await runs.get_run(conn, product.id, product.endpoint, request.match_info["run"])

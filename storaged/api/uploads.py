@@ -5,19 +5,19 @@ from http import HTTPStatus
 from typing import Annotated
 
 from aiohttp import ClientPayloadError, web
-from pydantic import Field, StringConstraints, TypeAdapter, field_validator
+from pydantic import Field, StringConstraints, TypeAdapter
 
 from storaged.api.encode import job_object, json_response
 from storaged.api.keys import SERVICES
-from storaged.api.params import Query, read_json, read_query
-from storaged.errors import BadRequest, UploadIncomplete, UploadTooLarge
+from storaged.api.params import Fault, LongText, Query, Text, read_json, read_query
+from storaged.errors import UploadIncomplete, UploadTooLarge
 from storaged.ingest.accept import StoreRequest, accept_store
 from storaged.store import contents, products
 
 READ_SIZE = 1 << 18
 MOST_HASHES = 100_000
+CLIENT_LENGTH = 1000
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 HASHES: TypeAdapter[list[str]] = TypeAdapter(Annotated[list[Sha256], Field(max_length=MOST_HASHES)])
 
@@ -25,21 +25,15 @@ HASHES: TypeAdapter[list[str]] = TypeAdapter(Annotated[list[Sha256], Field(max_l
 class StoreQuery(Query):
     run: Text
     tag: Text | None = None
-    description: Annotated[str, StringConstraints(max_length=10_000)] | None = None
+    description: LongText | None = None
     trim_path_prefix: list[Text] = Field(default_factory=list)
     force: bool = False
     keep_going: bool = False
 
-    @field_validator("*")
-    @classmethod
-    def _storable(cls, value: object) -> object:
-        if isinstance(value, str) and "\0" in value:
-            raise ValueError("has a NUL character")
-        return value
-
 
 async def missing_contents(request: web.Request) -> web.Response:
     """Of the SHA-256 hashes in the body, those whose content the product lacks."""
+    read_query(request, Query)
     hashes = await read_json(request, HASHES, empty=[])
     async with request.app[SERVICES].engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
@@ -50,7 +44,7 @@ async def missing_contents(request: web.Request) -> web.Response:
 async def create_store(request: web.Request) -> web.Response:
     """Spool the archive and enqueue its store; 202 with the job, at the Location given."""
     services = request.app[SERVICES]
-    query = read_query(request, StoreQuery)
+    query = read_query(request, StoreQuery, faults=_header_faults(request))
     limit = services.settings.max_upload_bytes
     if request.content_length is not None and request.content_length > limit:
         raise UploadTooLarge(f"The upload has {request.content_length} bytes, this server takes {limit}.")
@@ -61,11 +55,11 @@ async def create_store(request: web.Request) -> web.Response:
         run=query.run,
         tag=query.tag,
         description=query.description,
-        client=request.headers.get("User-Agent"),
+        client=_client(request),
         trim_path_prefixes=tuple(query.trim_path_prefix),
         force=query.force,
         keep_going=query.keep_going,
-        idempotency_key=_idempotency_key(request),
+        idempotency_key=request.headers.get("Idempotency-Key"),
     )
     job = await accept_store(services.engine, services.spool, store, _body(request), limit=limit)
     return json_response(job_object(job), status=HTTPStatus.ACCEPTED, headers={"Location": f"/api/v1/jobs/{job.token}"})
@@ -80,8 +74,14 @@ async def _body(request: web.Request) -> AsyncIterator[bytes]:
         raise UploadIncomplete("The upload ended before it was whole; nothing was stored.") from error
 
 
-def _idempotency_key(request: web.Request) -> str | None:
+def _header_faults(request: web.Request) -> list[Fault]:
     key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
-        raise BadRequest([("header/Idempotency-Key", "must be 1 to 255 printable ASCII characters")])
-    return key
+    if key is None or (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        return []
+    return [("header/Idempotency-Key", "must be 1 to 255 printable ASCII characters")]
+
+
+def _client(request: web.Request) -> str | None:
+    """The User-Agent; header bytes that are not UTF-8 come as lone surrogates, which no database holds."""
+    name = request.headers.get("User-Agent")
+    return None if name is None else name.encode(errors="replace").decode()[:CLIENT_LENGTH]

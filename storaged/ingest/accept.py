@@ -2,7 +2,10 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
+
+import orjson
 
 from storaged.database.engine import Engine
 from storaged.database.sql import Connection
@@ -26,6 +29,11 @@ class StoreRequest:
     force: bool = False
     keep_going: bool = False
     idempotency_key: str | None = None
+
+    def digest(self, body: bytes) -> bytes:
+        """What an Idempotency-Key stands for, given the SHA-256 of the body: the same bytes, stored in the same way."""
+        how = {name: value for name, value in self.arguments().items() if name != "client"}
+        return sha256(body + orjson.dumps([self.run, how], option=orjson.OPT_SORT_KEYS)).digest()
 
     def arguments(self) -> dict[str, Any]:
         """What the job keeps of it."""
@@ -61,7 +69,11 @@ async def accept_store(
 async def _enqueue_once(conn: Connection, request: StoreRequest, spooled: Spooled, token: Token) -> Job:
     """The job that the request's key stands for already, or a new one."""
     key = request.idempotency_key
-    owner: Any = {"product_id": request.product.id, "username": request.username, "body_digest": spooled.sha256}
+    owner: Any = {
+        "product_id": request.product.id,
+        "username": request.username,
+        "body_digest": request.digest(spooled.sha256),
+    }
     if key is not None:
         known = await jobs.find_by_key(conn, **owner, key=key)
         if known is not None:

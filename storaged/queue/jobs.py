@@ -93,7 +93,8 @@ async def find_by_key(
         return None
     if bytes(row["body_digest"]) != body_digest:
         raise IdempotencyConflict(
-            f"The Idempotency-Key {key!r} was sent with another body in the last 24 hours. Send a new key."
+            f"The Idempotency-Key {key!r} was sent with another body, or other options, in the last 24 hours. "
+            "Send a new key."
         )
     return Token(row["token"])
 
