@@ -270,13 +270,13 @@ class WorkerPool:
 
     def _replace(self, worker: Worker, call: asyncio.Future[Any]) -> None:
         worker.kill()
+        call.add_done_callback(_take_note)
         if not self._closed:
             self._in_background(self._see_off(worker, call))
             self._in_background(self._add_worker_at_last())
 
     async def _see_off(self, worker: Worker, call: asyncio.Future[Any]) -> None:
         await asyncio.wait([call])
-        call.exception()
         await asyncio.get_running_loop().run_in_executor(self._threads, worker.reap)
         self._workers.discard(worker)
 
@@ -290,6 +290,12 @@ class WorkerPool:
                 await asyncio.sleep(pause)
             else:
                 break
+
+
+def _take_note(call: asyncio.Future[Any]) -> None:
+    """How a call ended that nobody waits for any more is no news."""
+    if not call.cancelled():
+        call.exception()
 
 
 @asynccontextmanager

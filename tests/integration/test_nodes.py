@@ -316,6 +316,28 @@ async def test_nodes_that_rescue_at_once_rescue_each_job_once(
         assert len(texts(await get(engine, token))) == 1
 
 
+async def test_a_claim_that_a_living_node_never_heard_of_is_found_by_its_heartbeat(
+    engine: Engine, judge: Rescuer
+) -> None:
+    for run in "ab":
+        await enqueue(engine, run)
+    known, unheard = await claim(engine, 2, node=judge.node, instance=judge.instance)
+    await age_jobs(engine, judge.node)
+    async with engine.connect() as conn:
+        held = [known.lease_id]
+        await jobs.heartbeat(conn, node=judge.node, instance=judge.instance, leases=held)
+        (dropped,) = await rescue.drop_lost_claims(conn, judge, held=held, dead_after=DEAD_AFTER)
+    assert (dropped.token, dropped.status) == (unheard.token, JobStatus.DROPPED)
+    assert await status(engine, known.token) is JobStatus.RUNNING
+
+
+async def test_a_claim_of_a_moment_ago_is_not_taken_for_lost(engine: Engine, judge: Rescuer) -> None:
+    await enqueue(engine)
+    await claim_one(engine, node=judge.node, instance=judge.instance)
+    async with engine.connect() as conn:
+        assert await rescue.drop_lost_claims(conn, judge, held=[], dead_after=DEAD_AFTER) == []
+
+
 async def test_a_stranger_does_not_judge(database_url: str, engine: Engine) -> None:
     await enqueue(engine)
     async with connection(database_url) as conn:

@@ -16,6 +16,7 @@ from storaged.model import Claim, Job, JobKind, JobStatus, ProductId, Token
 from storaged.queue import jobs
 from tests.integration.queue_scenes import (
     DEFAULT,
+    WAITS_FOR_A_LOCK,
     add_product,
     claim,
     claim_one,
@@ -181,12 +182,45 @@ async def test_many_nodes_at_once_never_get_one_job_twice_nor_two_of_one_run(cro
 
 
 async def test_a_claim_passes_over_what_another_is_claiming(engine: Engine) -> None:
-    mine, theirs = [await enqueue(engine, run) for run in "ab"]
+    other = await add_product(engine, "other")
+    mine = await enqueue(engine)
+    theirs = await enqueue(engine, product=other)
     async with engine.begin() as first, engine.connect() as second:
         assert tokens(await jobs.claim(first, node="one", instance=uuid4(), slots=1)) == [mine.token]
         await second.execute("SET statement_timeout = '5s'")
-        locked = await second.fetch("SELECT token FROM job WHERE status = 'enqueued' FOR UPDATE SKIP LOCKED")
-    assert [row["token"] for row in locked] == [theirs.token]
+        assert tokens(await jobs.claim(second, node="two", instance=uuid4(), slots=2)) == [theirs.token]
+
+
+async def test_a_retry_and_a_cancel_in_one_line_do_not_block_each_other(engine: Engine) -> None:
+    first, second = [await enqueue(engine) for _ in range(2)]
+    async with engine.connect() as conn:
+        await jobs.fail(conn, await claim_one(engine), comment="Bad.")
+
+    async def retry() -> None:
+        async with engine.begin() as conn:
+            await jobs.retry(conn, first.token, "ann")
+
+    async def cancel() -> None:
+        async with engine.begin() as conn:
+            await jobs.request_cancel(conn, second.token, "ann")
+
+    async with engine.connect() as witness:
+        async with engine.begin() as holder:
+            # While the line is held by this one, the retry waits for it, then the cancel, which holds the head.
+            third = await enqueue_in(holder, "run")
+            retrying = asyncio.create_task(retry())
+            await waiting(witness, 1)
+            cancelling = asyncio.create_task(cancel())
+            await waiting(witness, 2)
+        await asyncio.gather(retrying, cancelling)
+    assert [tokens(claims) for claims in await drain(engine, 3)] == [[first.token], [third.token]]
+
+
+async def waiting(witness: Connection, count: int) -> None:
+    """Until so many wait for a lock."""
+    async with asyncio.timeout(30):
+        while await witness.fetchval(WAITS_FOR_A_LOCK) < count:
+            pass
 
 
 async def test_a_job_enqueued_while_the_one_before_is_being_settled_is_not_forgotten(crowd: Engine) -> None:

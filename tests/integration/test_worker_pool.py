@@ -1,6 +1,7 @@
 """Worker processes die, hang, and are interrupted; what they did not harm goes on."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -83,7 +84,7 @@ async def test_an_error_that_cannot_be_pickled_is_told_in_words(pool: WorkerPool
 
 async def test_arguments_that_cannot_be_pickled_hurt_no_worker(pool: WorkerPool) -> None:
     before = pool.stats.pids
-    with pytest.raises(Exception, match="make_a_lambda"):  # the rest of the words differs between Pythons
+    with pytest.raises(Exception, match="lambda"):  # the rest of the words differs between Pythons
         await pool.run(calls.add, lambda: 1, 2)
     assert pool.stats.pids == before
     assert len({pid for pid, _ in await asyncio.gather(*(pool.run(calls.add, 1, 1) for _ in range(8)))}) == 2
@@ -148,6 +149,20 @@ async def test_cancelling_the_caller_ends_the_computation(pool: WorkerPool, gate
     assert pool.stats.busy == 0
     results = await asyncio.gather(*(pool.run(calls.add, n, n) for n in range(4)))
     assert pid not in {worker for worker, _ in results}
+
+
+async def test_nobody_is_told_how_a_cancelled_call_ended(gate: calls.Gate) -> None:
+    told: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    async with open_pool(1) as pool:
+        call = asyncio.create_task(pool.run(calls.wait_at, gate))
+        await asyncio.to_thread(calls.arrived, gate)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    del call
+    gc.collect()
+    assert told == []
 
 
 async def test_a_time_out_ends_a_computation_that_never_ends(pool: WorkerPool) -> None:
