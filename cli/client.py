@@ -21,10 +21,9 @@ Query: TypeAlias = Sequence[tuple[str, str]]
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
-UPLOAD_ANSWER_SECONDS = 600.0
+UPLOAD_ANSWER_SECONDS = 120.0
 """After the last byte the daemon makes the upload durable, which takes its time on a slow disk."""
-STALL_SECONDS = 300.0
-LONG_POLL_MARGIN = 15.0
+STALL_SECONDS = 120.0
 HASHES_PER_QUESTION = 10_000
 
 
@@ -57,14 +56,13 @@ class Client:
         return self._job(answer)
 
     def job(
-        self, token: str, wait: int | None = None, since: int | None = None, margin: float = LONG_POLL_MARGIN
+        self, token: str, *, wait: int | None = None, since: int | None = None, seconds: float = ANSWER_SECONDS
     ) -> JsonObject:
         """A job as it is; with `wait` (seconds) as it is after its next change, or when the time is over.
 
-        An answer that is later than that by more than `margin` seconds counts as none.
+        An answer that takes longer than `seconds` counts as none: with `wait` they must leave it a margin.
         """
         query = [(name, str(value)) for name, value in (("wait", wait), ("since", since)) if value is not None]
-        seconds = ANSWER_SECONDS if wait is None else wait + margin
         return self._job(self._request("GET", f"/jobs/{quote(token, safe='')}", query, seconds=seconds))
 
     def cancel(self, token: str, comment: str | None) -> JsonObject:

@@ -64,7 +64,10 @@ def find_report_folders(given: Iterable[str]) -> list[ReportFolder]:
     found: dict[str, set[str]] = {}
     for name in given:
         path = os.path.abspath(name)  # noqa: PTH100 - keeps links: names in result files are relative to what was given
-        below = list(_walk(path))
+        try:
+            below = list(_walk(path))
+        except OSError as error:
+            raise Usage(f"{error.filename or path} cannot be read: {error.strerror}.") from error
         if not any(files for _, files in below):
             raise Usage(f"{path} has no result files: none that ends in {' or '.join(RESULT_SUFFIXES)}.")
         for folder, files in below:
@@ -80,14 +83,14 @@ def _walk(path: str) -> Iterator[tuple[str, list[str]]]:
             raise Usage(f"{path} is no result file: it does not end in {' or '.join(RESULT_SUFFIXES)}.")
         yield str(entry.parent), [entry.name]
     elif entry.is_dir():
-        for folder, _, names in os.walk(path, onerror=_refuse):
+        for folder, _, names in os.walk(path, onerror=_give_up):
             yield folder, [name for name in names if name.endswith(RESULT_SUFFIXES)]
     else:
         raise Usage(f"There is no file or folder {path}.")
 
 
-def _refuse(error: OSError) -> None:
-    raise Usage(f"The folder {error.filename} cannot be read: {error.strerror}.") from error
+def _give_up(error: OSError) -> None:
+    raise error
 
 
 def _companions(folder: str) -> tuple[str, ...]:

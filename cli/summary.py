@@ -1,29 +1,42 @@
 """How a store ended, in words."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from .client import JsonObject
+from .scan import ReportFolder
 
 OPEN = ("new", "unresolved", "reopened")
 CLOSED = ("resolved", "off", "unavailable")
-PATHS_SHOWN = 10
+ENDS = {"failed": "failed", "cancelled": "was cancelled", "dropped": "was dropped"}
+SHOWN = 10
 MISSING = "cannot be read; what is reported there is stored without source:"
 NEWER = "changed after the analysis, so that lines may be off:"
+
+_PLACE = re.compile(r"\breports/(\d+)/")
 
 
 def describe_end(job: JsonObject, told: Sequence[str] = ()) -> str:
     """A few lines: the numbers of a completed store, the comments of any other. No missing source is `told` twice."""
     if job["status"] == "completed":
         return "\n".join(_describe_success(job, told))
-    return "\n".join([f"The store of run {job.get('run')!r} ended {job['status']}.", *_comments(job)])
+    return "\n".join([f"The store of run {job.get('run')!r} {ENDS[job['status']]}.", *_comments(job)])
+
+
+def name_files(text: str, folders: Sequence[ReportFolder]) -> str:
+    """The daemon knows result files by their place in the archive; a person knows them by their path."""
+    return _PLACE.sub(
+        lambda place: f"{folders[int(place[1])].path}/" if int(place[1]) < len(folders) else place[0], text
+    )
 
 
 def _describe_success(job: JsonObject, told: Sequence[str]) -> Iterator[str]:
     result = job.get("result") or {}
     open_ones, closed = _counts(result, OPEN), _counts(result, CLOSED)
-    reports = _amount(result.get("reports", 0), "report", "reports") + (f" ({open_ones})" if open_ones else "")
+    reports = _amount(result.get("reports", 0), "report") + (f" ({open_ones})" if open_ones else "")
     yield f"Stored run {job.get('run')!r}: {reports}{f'; {closed}' if closed else ''}."
     yield from (f"warning: {warning}" for warning in result.get("warnings") or [])
+    yield from _few(result.get("left_out") or [], "result file", "left out:")
     yield from describe_sources(sorted({*(result.get("missing_sources") or [])} - {*told}), MISSING)
 
 
@@ -39,12 +52,16 @@ def _comments(job: JsonObject) -> Iterator[str]:
 
 def describe_sources(paths: Sequence[str], fact: str) -> Iterator[str]:
     """A warning that names the first few of the source files that a fact is true of; nothing when there are none."""
-    if paths:
-        yield f"warning: {_amount(len(paths), 'source file', 'source files')} {fact}"
-        yield from (f"  {path}" for path in paths[:PATHS_SHOWN])
-    if len(paths) > PATHS_SHOWN:
-        yield f"  and {len(paths) - PATHS_SHOWN} more"
+    return _few(paths, "source file", fact)
 
 
-def _amount(number: int, thing: str, things: str) -> str:
-    return f"{number} {thing if number == 1 else things}"
+def _few(things: Sequence[str], kind: str, fact: str) -> Iterator[str]:
+    if things:
+        yield f"warning: {_amount(len(things), kind)} {fact}"
+        yield from (f"  {thing}" for thing in things[:SHOWN])
+    if len(things) > SHOWN:
+        yield f"  and {len(things) - SHOWN} more"
+
+
+def _amount(number: int, thing: str) -> str:
+    return f"1 {thing}" if number == 1 else f"{number} {thing}s"

@@ -3,12 +3,14 @@
 import math
 import time
 
-from .client import LONG_POLL_MARGIN, Client, JsonObject
+from .client import ANSWER_SECONDS, Client, JsonObject
 from .errors import JOB_EXIT_CODES, Interrupted, StorectlError, Unavailable, Unreachable, WaitTimedOut
 from .progress import Progress
 from .retries import Backoff
 
 LONG_POLL_SECONDS = 30
+"""Proxies cut off what is silent for a minute."""
+MARGIN_SECONDS = 15.0
 QUICK_SECONDS = 1.0
 
 
@@ -22,6 +24,11 @@ class Deadline:
     @property
     def left(self) -> float:
         return self._end - time.monotonic()
+
+
+def fetch(client: Client, token: str, deadline: Deadline) -> JsonObject:
+    """The job as it is. That the daemon is not there at all is told at once, even by one that would wait."""
+    return client.job(token, seconds=min(ANSWER_SECONDS, max(1.0, deadline.left)))
 
 
 def has_ended(job: JsonObject) -> bool:
@@ -52,10 +59,10 @@ def _next(client: Client, job: JsonObject, deadline: Deadline, backoff: Backoff,
     """The job after its next change, or as it was when there is none or no answer."""
     since = job["sequence"]
     wait = max(1, math.ceil(min(LONG_POLL_SECONDS, deadline.left)))
-    margin = max(1.0, min(LONG_POLL_MARGIN, deadline.left - wait))
+    seconds = wait + max(1.0, min(MARGIN_SECONDS, deadline.left - wait))
     asked = time.monotonic()
     try:
-        answer = client.job(job["token"], wait, since, margin)
+        answer = client.job(job["token"], wait=wait, since=since, seconds=seconds)
     except (Unreachable, Unavailable) as error:
         watch.lost(error)
         _sleep(backoff.delay(error), deadline)
@@ -93,7 +100,7 @@ class _Watch:
     def show(self, job: JsonObject) -> None:
         if job["status"] != self._status:
             self._status = job["status"]
-            self._progress.state(f"Job {job['token']} is {self._status}.")
+            self._progress.state(f"Job {job['token']}: {self._status}")
         text, done, total = _describe(job)
         if (text, total) != self._step:
             self._step = (text, total)

@@ -12,7 +12,7 @@ from ..notices import wrap
 from ..options import output_option, timeout_option, url_option
 from ..progress import open_progress
 from ..render import one_line, terminal_width, write_json, write_lines
-from ..waiting import Deadline, follow
+from ..waiting import Deadline, fetch, follow
 
 FIELDS = (
     *("token", "kind", "product", "run", "user", "summary", "status", "attempt", "node"),
@@ -59,7 +59,7 @@ def wait(tokens: tuple[str, ...], timeout: float | None, address: Address, outpu
 
     def to_the_end(token: str) -> JsonObject:
         try:
-            return follow(client, client.job(token), deadline, progress)
+            return follow(client, fetch(client, token, deadline), deadline, progress)
         except WaitTimedOut as error:
             progress.note(error.message)
             late.append(token)
@@ -115,22 +115,23 @@ def _facts(job: JsonObject) -> Iterator[tuple[str, str]]:
     for name in FIELDS:
         value = job.get(name)
         if value is not None and value is not False:
-            yield name, "yes" if value is True else one_line(value)
+            yield name, "yes" if value is True else str(value)
     progress = job.get("progress") or {}
     if progress.get("phase"):
-        yield "progress", one_line(f"{progress['phase']} {progress.get('done')} of {progress.get('total')}")
+        yield "progress", f"{progress['phase']} {progress.get('done')} of {progress.get('total')}"
     for comment in job.get("comments") or []:
-        yield "comment", one_line(f"{comment['who']} at {comment['at']}: {comment['text']}")
+        yield "comment", f"{comment['who']} at {comment['at']}:\n{comment['text']}"
 
 
 def _plain(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
-    return (f"{name}: {text}" for name, text in facts)
+    return (f"{name}: {one_line(text)}" for name, text in facts)
 
 
 def _table(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
     width = max(20, terminal_width() - LABEL_WIDTH)
     for name, text in facts:
         label = name.replace("_", " ").capitalize()
-        for line in wrap(text, width):
-            yield f"{label:{LABEL_WIDTH}}{line}"
-            label = ""
+        for line in text.splitlines():
+            for part in wrap(one_line(line), width):
+                yield f"{label:{LABEL_WIDTH}}{part}"
+                label = ""

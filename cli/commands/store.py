@@ -8,14 +8,14 @@ import click
 
 from ..address import Address
 from ..client import Client, JsonObject, Query
-from ..errors import Interrupted, job_exit_code
+from ..errors import Interrupted, WaitTimedOut, job_exit_code
 from ..metadata import run_name
 from ..notices import tell
 from ..options import output_option, timeout_option, url_option
 from ..progress import Progress, open_progress
 from ..render import write_json, write_lines
 from ..scan import ReportFolder, find_report_folders
-from ..summary import MISSING, NEWER, describe_end, describe_sources
+from ..summary import MISSING, NEWER, describe_end, describe_sources, name_files
 from ..upload import look, send
 from ..waiting import Deadline, follow
 
@@ -66,30 +66,41 @@ def store(
     client = Client(address)
     with open_progress() as progress:
         job, missing = _upload(client, query, report_folders, jobs or os.cpu_count() or 1, progress)
+        progress.note_all(describe_sources(missing, MISSING))
         if not detach:
-            job = follow(client, job, Deadline(timeout), progress)
+            job = _wait(client, job, Deadline(timeout), progress, output)
     if detach:
         _write_token(job, output)
         return
-    tell(describe_end(job, missing))
-    if output == "json":
-        write_json(job)
+    tell(name_files(describe_end(job, missing), report_folders))
+    _write_job(job, output)
     sys.exit(job_exit_code(job["status"]))
 
 
 def _upload(
     client: Client, query: Query, folders: Sequence[ReportFolder], jobs: int, progress: Progress
 ) -> tuple[JsonObject, list[str]]:
-    """The job, and the sources that are stored without their content; both it and stale ones are told of."""
+    """The job, and the sources that are stored without their content."""
     try:
         found = look(folders, jobs, progress)
         progress.note_all(describe_sources(found.newer, NEWER))
         job, vanished = send(client, query, found, progress)
     except KeyboardInterrupt as error:
         raise Interrupted("Interrupted: nothing was stored.") from error
-    missing = [*found.missing, *vanished]
-    progress.note_all(describe_sources(missing, MISSING))
-    return job, missing
+    return job, [*found.missing, *vanished]
+
+
+def _wait(client: Client, job: JsonObject, deadline: Deadline, progress: Progress, output: str) -> JsonObject:
+    try:
+        return follow(client, job, deadline, progress)
+    except WaitTimedOut as error:
+        _write_job(error.job, output)
+        raise
+
+
+def _write_job(job: JsonObject, output: str) -> None:
+    if output == "json":
+        write_json(job)
 
 
 def _write_token(job: JsonObject, output: str) -> None:

@@ -68,7 +68,7 @@ def test_a_store_sends_the_archive_waits_and_sums_up(daemon: Daemon, reports: Pa
     result = storectl(daemon, "store", str(reports))
     assert result.exit_code == 0
     assert result.stdout == ""
-    assert f"Job {TOKEN} is running." in result.stderr
+    assert f"Job {TOKEN}: running\n" in result.stderr
     assert "Stored run 'shop': 3 reports (2 new, 1 unresolved); 4 resolved." in result.stderr
     [sent] = daemon.uploads
     assert sent.query == [("run", "shop")]
@@ -134,14 +134,19 @@ def test_json_output_of_a_store_is_its_job(daemon: Daemon, reports: Path) -> Non
     assert (job["token"], job["status"], job["result"]["new"]) == (TOKEN, "completed", 2)
 
 
-@pytest.mark.parametrize(("status", "code"), [("failed", 4), ("cancelled", 16), ("dropped", 16)])
-def test_a_store_that_does_not_complete_tells_why(daemon: Daemon, reports: Path, status: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [("failed", 4, "failed"), ("cancelled", 16, "was cancelled"), ("dropped", 16, "was dropped")],
+)
+def test_a_store_that_does_not_complete_tells_why(
+    daemon: Daemon, reports: Path, status: str, code: int, words: str
+) -> None:
     comment = {"who": "daemon", "at": "2025-11-24T05:00:00Z", "text": "FAILED!\nreports/0/1.plist: not XML"}
     daemon.script.append({"status": status, "comments": [comment]})
     result = storectl(daemon, "store", str(reports))
     assert result.exit_code == code
-    assert f"The store of run 'shop' ended {status}.\n" in result.stderr
-    assert "daemon at 2025-11-24T05:00:00Z:\n  FAILED!\n  reports/0/1.plist: not XML\n" in result.stderr
+    assert f"The store of run 'shop' {words}.\n" in result.stderr
+    assert f"daemon at 2025-11-24T05:00:00Z:\n  FAILED!\n  {reports}/1.plist: not XML\n" in result.stderr
 
 
 def test_missing_and_stale_sources_are_told_of(daemon: Daemon, reports: Path) -> None:
@@ -160,9 +165,15 @@ def test_missing_and_stale_sources_are_told_of(daemon: Daemon, reports: Path) ->
 
 
 def test_warnings_of_the_daemon_are_passed_on(daemon: Daemon, reports: Path) -> None:
-    daemon.script.append({"status": "completed", "result": {"reports": 0, "warnings": ["skip_file: line 3 ignored"]}})
+    told = {"reports": 0, "warnings": ["skip_file: line 3 ignored"], "left_out": ["reports/0/1.plist: not XML"]}
+    daemon.script.append({"status": "completed", "result": told})
     result = storectl(daemon, "store", str(reports))
-    assert "Stored run 'shop': 0 reports.\nwarning: skip_file: line 3 ignored\n" in result.stderr
+    assert result.stderr.endswith(
+        "Stored run 'shop': 0 reports.\n"
+        "warning: skip_file: line 3 ignored\n"
+        "warning: 1 result file left out:\n"
+        f"  {reports}/1.plist: not XML\n"
+    )
 
 
 def test_a_store_works_behind_a_path_prefix(daemon: Daemon, reports: Path) -> None:
@@ -269,6 +280,8 @@ def test_waiting_ends_when_its_time_is_over_and_the_job_goes_on(daemon: Daemon, 
     assert result.exit_code == 8
     assert f"storectl jobs wait {TOKEN}" in result.stderr
     assert daemon.jobs[TOKEN]["status"] == "enqueued"
+    result = storectl(daemon, "store", str(reports), "--timeout", "0", "-o", "json")
+    assert (result.exit_code, json.loads(result.stdout)["token"]) == (8, TOKEN)
 
 
 def test_an_answer_that_does_not_wait_is_not_asked_for_in_a_tight_loop(daemon: Daemon) -> None:
@@ -318,12 +331,14 @@ def test_an_unknown_token_does_not_hide_the_other_jobs(daemon: Daemon) -> None:
 
 
 def test_a_job_is_shown_with_its_comments_in_eighty_columns(daemon: Daemon) -> None:
-    comment = {"who": "anna", "at": "2025-11-24T05:00:00Z", "text": "a long reason " * 12}
+    comment = {"who": "anna", "at": "2025-11-24T05:00:00Z", "text": "CANCEL!\n" + "a long reason " * 12}
     daemon.add_job(status="running", comments=[comment], progress={"phase": "parse", "done": 3, "total": 9})
     result = storectl(daemon, "jobs", "show", TOKEN, "-o", "table", COLUMNS="80")
     lines = result.stdout.splitlines()
     assert "Progress           parse 3 of 9" in lines
-    assert any(line.startswith("Comment            anna at 2025-11-24T05:00:00Z: a long reason") for line in lines)
+    start = lines.index("Comment            anna at 2025-11-24T05:00:00Z:")
+    assert lines[start + 1] == f"{'':19}CANCEL!"
+    assert lines[start + 2].startswith(f"{'':19}a long reason a long reason")
     assert max(map(len, lines)) <= max(80, 19 + len(TOKEN))
 
 

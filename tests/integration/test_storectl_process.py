@@ -66,7 +66,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> None:
 
 def test_ctrl_c_while_it_waits_says_how_to_go_on(daemon: Daemon, reports: Path) -> None:
     with storectl(daemon, "store", str(reports), "-n", "shop") as process:
-        read_until(process, f"Job {TOKEN} is enqueued.")
+        read_until(process, f"Job {TOKEN}: enqueued")
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -119,7 +119,7 @@ def test_a_restart_of_the_daemon_does_not_end_the_wait() -> None:
         listening = stack.enter_context(ExitStack())
         listening.enter_context(serve(first)).add_job()
         process = stack.enter_context(storectl(first, "jobs", "wait", TOKEN, "--timeout", "60"))
-        read_until(process, f"Job {TOKEN} is enqueued.")
+        read_until(process, f"Job {TOKEN}: enqueued")
         listening.close()
         read_until(process, "asking again until it can be reached.")
         second = Daemon(port=first.port, jobs=first.jobs, script=deque([{"status": "completed"}]))
