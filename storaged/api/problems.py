@@ -32,6 +32,13 @@ STATUSES: dict[type[errors.StoragedError], HTTPStatus] = {
     errors.DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
+# What aiohttp refuses by itself. Names of our own: Python's phrases change with its versions.
+HTTP_KINDS = {
+    HTTPStatus.NOT_FOUND: "not-found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method-not-allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "content-too-large",
+}
+
 # Errors that mean "not now": when to come again, in seconds.
 RETRY_AFTER = {errors.DatabaseUnavailable: 2, errors.SpoolFull: 60}
 
@@ -62,8 +69,7 @@ def problem(
         "type": TYPE_PREFIX + kind,
         "title": HTTPStatus(status).phrase,
         "status": int(status),
-        # A path can have bytes that are no text.
-        "detail": detail.encode(errors="replace").decode(),
+        "detail": detail,
     }
     if faults:
         document["errors"] = [{"pointer": pointer, "detail": text} for pointer, text in faults]
@@ -89,7 +95,7 @@ def _http_problem(request: web.Request, error: web.HTTPException) -> web.Respons
         HTTPStatus.NOT_FOUND: f"There is nothing at {request.path}.",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.path} does not take {request.method}.",
     }.get(HTTPStatus(error.status), error.text or error.reason)
-    response = problem(error.status, _kebab(HTTPStatus(error.status).phrase.title().replace(" ", "")), detail)
+    response = problem(error.status, HTTP_KINDS.get(HTTPStatus(error.status), f"http-{error.status}"), detail)
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response

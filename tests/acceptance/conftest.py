@@ -1,23 +1,57 @@
 """A real daemon for a test, and the real analysis where it stands beside the project."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import asyncpg
 import orjson
 import pytest
 
 from tests.acceptance.daemons import DaemonProcess, running_daemon
 from tests.archives import REAL_DATA, expected_xerces, unpack_xerces
+from tests.conftest import TEMPLATE, database_of
 
 
 @pytest.fixture
 def daemon(database_url: str, tmp_path: Path) -> Iterator[DaemonProcess]:
     with running_daemon(database_url, tmp_path) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def shared_database_url(postgres_url: str) -> Iterator[str]:
+    """A database for the tests of a module that leave each other alone."""
+    name = f"test_{uuid4().hex}"
+    run_sql(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
+    yield database_of(postgres_url, name)
+    run_sql(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="module")
+def shared_daemon(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    """A daemon for the tests of a module. It hardly polls: whatever waits in time was told by a notification."""
+    folder = tmp_path_factory.mktemp("shared")
+    with running_daemon(shared_database_url, folder, testing=True, poll_seconds=3600) as running:
+        yield running
+
+
+def run_sql(database_url: str, statement: str, *arguments: Any) -> list[Any]:
+    """One statement on a connection of its own; its rows."""
+
+    async def fetch() -> list[Any]:
+        connection = await asyncpg.connect(database_url)
+        try:
+            return list(await connection.fetch(statement, *arguments))
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetch())
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ def clean_environment() -> dict[str, str]:
 
 @dataclass
 class DaemonProcess:
-    """One `storaged serve`; it can be killed and started again on the same data."""
+    """One `storaged serve`; it can be killed and started again on the same data. No URL: the embedded database."""
 
-    database_url: str
+    database_url: str | None
     data_dir: Path
     settings: dict[str, Any] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
@@ -50,7 +50,8 @@ class DaemonProcess:
     def start(self) -> None:
         """Start it and wait until it is ready."""
         values = {"port": self.port, "data_dir": self.data_dir, "database_url": self.database_url, "workers": 2}
-        variables = {f"STORAGED_{name.upper()}": str(value) for name, value in (values | self.settings).items()}
+        given = {name: value for name, value in (values | self.settings).items() if value is not None}
+        variables = {f"STORAGED_{name.upper()}": str(value) for name, value in given.items()}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "storaged", "serve"],
@@ -109,7 +110,7 @@ class DaemonProcess:
 
 
 @contextmanager
-def running_daemon(database_url: str, folder: Path, **settings: Any) -> Iterator[DaemonProcess]:
+def running_daemon(database_url: str | None, folder: Path, **settings: Any) -> Iterator[DaemonProcess]:
     """A daemon on the database, killed at the end if it still runs."""
     daemon = DaemonProcess(database_url, folder / "data", settings)
     daemon.start()
