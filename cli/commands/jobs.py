@@ -19,7 +19,6 @@ FIELDS = (
     *("position", "estimated_seconds", "cancel_requested"),
     *("enqueued_at", "started_at", "finished_at", "last_seen_at"),
 )
-LABEL_WIDTH = max(map(len, FIELDS)) + 2
 
 
 @click.group()
@@ -128,10 +127,8 @@ def _plain(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _table(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
-    width = max(20, terminal_width() - LABEL_WIDTH)
-    for name, text in facts:
-        label = name.replace("_", " ").capitalize()
-        for line in text.splitlines():
-            for part in wrap(one_line(line), width):
-                yield f"{label:{LABEL_WIDTH}}{part}"
-                label = ""
+    known = [(name.replace("_", " ").capitalize(), text) for name, text in facts]
+    indent = max(len(label) for label, _ in known) + 2
+    for label, text in known:
+        lines = [part for line in text.splitlines() for part in wrap(one_line(line), terminal_width() - indent)]
+        yield from (f"{'' if number else label:{indent}}{line}" for number, line in enumerate(lines))
