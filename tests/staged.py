@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 from storaged.database.engine import Engine
@@ -19,13 +20,19 @@ def md5(text: str) -> UUID:
 
 @dataclass(frozen=True)
 class Found:
-    """One report of a store: the same `bug` is the same report hash, the same `way` the same path to it."""
+    """One report of a store: the same `bug` is the same report hash, the same `way` the same path to it.
+
+    `words` follow the bug's name in the message.
+    """
 
     bug: str
     way: str = "first"
     checker: str = "core.NullDereference"
     file: str = "/src/a.cpp"
     content: bytes | None = None
+    analyzer: str = "clangsa"
+    line: int = 10
+    words: str = ""
 
 
 async def store(engine: Engine, found: Iterable[Found], run: str = "run", **options: object) -> MergedStore:
@@ -34,11 +41,10 @@ async def store(engine: Engine, found: Iterable[Found], run: str = "run", **opti
     reports = list(found)
     new = NewStore(product_id=PRODUCT, product="Default", run=run, **options)  # type: ignore[arg-type]
     async with engine.connect() as conn:
-        await conn.copy_records_to_table(
-            "staged_report", records=_reports(lease, reports), columns=staging.REPORT_COLUMNS[:11]
-        )  # type: ignore[attr-defined]
-        await conn.copy_records_to_table("staged_file", records=_files(lease, reports), columns=staging.FILE_COLUMNS)  # type: ignore[attr-defined]
-        severities = Severities().of_all({("clangsa", report.checker) for report in reports})
+        copy: Any = conn.copy_records_to_table  # type: ignore[attr-defined]  # asyncpg's; the daemon copies text
+        await copy("staged_report", records=_reports(lease, reports), columns=staging.REPORT_COLUMNS[:11])
+        await copy("staged_file", records=_files(lease, reports), columns=staging.FILE_COLUMNS)
+        severities = Severities().of_all({(report.analyzer, report.checker) for report in reports})
         await merge.register_staged(conn, PRODUCT, lease, severities)
     async with engine.begin() as conn:
         merged = await merge.merge_store(conn, new, lease, report_limit=500_000, run_limit=None)
@@ -48,10 +54,12 @@ async def store(engine: Engine, found: Iterable[Found], run: str = "run", **opti
 
 
 def _reports(lease: UUID, reports: list[Found]) -> list[tuple[object, ...]]:
-    return [
-        (lease, n, md5(r.bug), md5(r.bug + r.way), md5(r.file), 10, 5, 1, "clangsa", r.checker, f"{r.bug}!")
-        for n, r in enumerate(reports)
-    ]
+    return [(lease, number, *_report(report)) for number, report in enumerate(reports)]
+
+
+def _report(one: Found) -> tuple[object, ...]:
+    hashes = md5(one.bug), md5(one.bug + one.way), md5(one.file)
+    return *hashes, one.line, 5, 1, one.analyzer, one.checker, f"{one.bug}!{one.words}"
 
 
 def _files(lease: UUID, reports: list[Found]) -> list[tuple[object, ...]]:

@@ -18,12 +18,14 @@ ORDER BY 2
 ON CONFLICT DO NOTHING;
 
 -- name: create_work_tables
--- What came (one row for each path hash) and what was known (one row for each report hash of the run).
+-- What came (one row for each path hash; report_id: the run's row that is already what came) and what was known (one
+-- row for each report hash of the run).
 CREATE TEMPORARY TABLE incoming (
     path_hash    uuid NOT NULL,
     report_hash  uuid NOT NULL,
     ordinal      bigint NOT NULL,
-    checker_id   integer NOT NULL
+    checker_id   integer NOT NULL,
+    report_id    bigint
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE known (
     report_hash  uuid NOT NULL,
@@ -33,13 +35,25 @@ CREATE TEMPORARY TABLE known (
 ) ON COMMIT DROP;
 
 -- name: fill_incoming
--- Duplicates are dropped across the whole store; the first one in the archive's order stays.
+-- Duplicates are dropped across the whole store; the first one in the archive's order stays. The path hash leaves out
+-- the analyzer, the report's place and message, what events mark, control positions and notes, so these are compared.
+-- A scalar subquery is looked up row by row, whatever the planner thinks of a run that its statistics do not know.
 INSERT INTO incoming
-SELECT DISTINCT ON (s.path_hash) s.path_hash, s.report_hash, s.ordinal, c.id
-FROM staged_report s
-JOIN checker c ON c.analyzer = s.analyzer AND c.name = s.checker
-WHERE s.lease_id = :lease
-ORDER BY s.path_hash, s.ordinal;
+SELECT came.path_hash, came.report_hash, came.ordinal, came.checker_id, (
+    SELECT r.id
+    FROM report r
+    LEFT JOIN report_path p ON p.product_id = r.product_id AND p.report_id = r.id
+    WHERE r.product_id = :product AND r.run_id = :run AND r.path_hash = came.path_hash
+      AND (r.checker_id, r.file_id, r.line, r."column", r.message)
+        = (came.checker_id, came.file_id, came.line, came."column", came.message)
+      AND (p.files, p.steps) IS NOT DISTINCT FROM (came.files, came.steps))
+FROM (
+    SELECT DISTINCT ON (s.path_hash) s.*, c.id AS checker_id
+    FROM staged_report s
+    JOIN checker c ON c.analyzer = s.analyzer AND c.name = s.checker
+    WHERE s.lease_id = :lease
+    ORDER BY s.path_hash, s.ordinal
+) came;
 
 -- name: fill_known
 INSERT INTO known
@@ -50,17 +64,21 @@ FROM report
 WHERE product_id = :product AND run_id = :run
 GROUP BY report_hash;
 
--- name: analyze_work_tables
+-- name: index_work_tables
+-- The planner may take a run that is new to its statistics for one of a few rows, and loop: indexes keep that cheap.
+CREATE UNIQUE INDEX ON incoming (path_hash);
+CREATE INDEX ON incoming (report_hash);
+CREATE INDEX ON incoming (report_id);
+CREATE UNIQUE INDEX ON known (report_hash);
 ANALYZE incoming, known;
 
 -- name: replace_reports
--- Rows of a report hash that came again, but by another path, make room for what came.
+-- Rows of a report hash that came again, but by another path or with another content, make room for what came.
 WITH gone AS (
     DELETE FROM report r
-    USING (SELECT DISTINCT report_hash FROM incoming) came
     WHERE r.product_id = :product AND r.run_id = :run
-      AND r.report_hash = came.report_hash
-      AND NOT EXISTS (SELECT FROM incoming i WHERE i.path_hash = r.path_hash)
+      AND EXISTS (SELECT FROM incoming i WHERE i.report_hash = r.report_hash)
+      AND NOT EXISTS (SELECT FROM incoming i WHERE i.report_id = r.id)
     RETURNING r.id
 ), paths AS (
     DELETE FROM report_path p USING gone WHERE p.product_id = :product AND p.report_id = gone.id
@@ -76,7 +94,7 @@ SET status = CASE WHEN k.was_resolved AND NOT k.was_open THEN 'reopened' ELSE 'u
 FROM incoming i
 JOIN known k ON k.report_hash = i.report_hash
 WHERE r.product_id = :product AND r.run_id = :run
-  AND r.path_hash = i.path_hash
+  AND r.id = i.report_id
   AND r.status IN ('resolved', 'off', 'unavailable');
 
 -- name: insert_reports
@@ -94,8 +112,7 @@ WITH inserted AS (
     FROM incoming i
     JOIN staged_report s ON s.lease_id = :lease AND s.path_hash = i.path_hash AND s.ordinal = i.ordinal
     LEFT JOIN known k ON k.report_hash = i.report_hash
-    WHERE NOT EXISTS (
-        SELECT FROM report r WHERE r.product_id = :product AND r.run_id = :run AND r.path_hash = i.path_hash)
+    WHERE i.report_id IS NULL
     ORDER BY i.ordinal
     RETURNING id, path_hash
 ), paths AS (
@@ -109,8 +126,14 @@ WITH inserted AS (
 SELECT count(*) FROM inserted;
 
 -- name: close_reports
--- Hashes that did not come; the verdict is the checker's, fixed_at stays when it was set.
-WITH verdict AS (
+-- Hashes that did not come; the verdict is the checker's. status_by and fixed_at name the store that closed the report,
+-- also when a later one has another verdict.
+WITH gone AS MATERIALIZED (
+    SELECT r.id, r.checker_id
+    FROM report r
+    WHERE r.product_id = :product AND r.run_id = :run
+      AND NOT EXISTS (SELECT FROM incoming i WHERE i.report_hash = r.report_hash)
+), verdict AS MATERIALIZED (
     SELECT c.id,
            CASE
                WHEN c.name = ANY (:disabled::text[]) THEN 'off'
@@ -119,17 +142,16 @@ WITH verdict AS (
                ELSE 'resolved'
            END AS status
     FROM checker c
-    WHERE c.id IN (SELECT DISTINCT checker_id FROM report WHERE product_id = :product AND run_id = :run)
+    WHERE c.id IN (SELECT checker_id FROM gone)
 )
 UPDATE report r
 SET status = v.status,
-    status_by = :store,
+    status_by = CASE WHEN r.status IN ('resolved', 'off', 'unavailable') THEN r.status_by ELSE :store END,
     fixed_at = coalesce(r.fixed_at, :stored_at)
-FROM verdict v
-WHERE r.product_id = :product AND r.run_id = :run
-  AND v.id = r.checker_id
-  AND r.status <> v.status
-  AND NOT EXISTS (SELECT FROM incoming i WHERE i.report_hash = r.report_hash);
+FROM gone
+JOIN verdict v ON v.id = gone.checker_id
+WHERE r.product_id = :product AND r.id = gone.id
+  AND r.status <> v.status;
 
 -- name: insert_run_files
 -- The content that each file of the store had, where it is not what the run had of it.

@@ -73,9 +73,9 @@ async def sweep_dead_leases(conn: Connection) -> None:
 
 async def _fill_work_tables(conn: Connection, scope: Mapping[str, int], lease: UUID) -> int:
     await conn.execute(QUERIES["create_work_tables"].text)
-    await QUERIES["fill_incoming"].execute(conn, lease=lease)
+    await QUERIES["fill_incoming"].execute(conn, **scope, lease=lease)
     await QUERIES["fill_known"].execute(conn, **scope)
-    await conn.execute(QUERIES["analyze_work_tables"].text)
+    await conn.execute(QUERIES["index_work_tables"].text)
     return int(await QUERIES["count_incoming"].value(conn))
 
 

@@ -92,6 +92,20 @@ async def test_another_path_to_a_known_hash_replaces_the_row_and_keeps_its_detec
     assert (report["detection_status"], report["detected_at"]) == ("unresolved", detected_at)
 
 
+@pytest.mark.parametrize(
+    "other", [Found("a", analyzer="cppcheck"), Found("a", line=11), Found("a", file="/b.h"), Found("a", words=" Ouch.")]
+)
+async def test_what_the_path_hash_leaves_out_is_brought_up_to_date(engine: Engine, other: Found) -> None:
+    await store(engine, [A])
+    before = (await reports_of(engine))[0]
+    merged = await store(engine, [other])
+    assert (merged.inserted, merged.replaced) == (1, 1)
+    (after,) = await reports_of(engine)
+    fields = (after["analyzer"], after["line"], after["file"], after["message"])
+    assert fields == (other.analyzer, other.line, other.file, f"a!{other.words}")
+    assert (after["detection_status"], after["detected_at"]) == ("unresolved", before["detected_at"])
+
+
 async def test_a_resolved_hash_that_comes_back_by_another_path_is_reopened(engine: Engine) -> None:
     await store(engine, [A])
     await store(engine, [])
@@ -190,6 +204,17 @@ async def test_the_source_of_a_resolved_report_is_the_one_it_was_last_seen_in(en
     assert await _source(engine, "a") == "old"
     await store(engine, [new])
     assert (await _source(engine, "a"), await _source(engine, "b")) == ("old", "new")
+
+
+async def test_another_verdict_on_a_closed_report_leaves_its_source_and_the_time_it_was_closed(engine: Engine) -> None:
+    await store(engine, [await _with_content(engine, "a", b"old")])
+    other = await _with_content(engine, "b", b"new")
+    await store(engine, [other])
+    fixed_at = (await one(engine, "a"))["fixed_at"]
+    await store(engine, [other], disabled={"core.NullDereference"})
+    closed = await one(engine, "a")
+    assert (closed["detection_status"], closed["fixed_at"]) == ("off", fixed_at)
+    assert await _source(engine, "a") == "old"
 
 
 async def test_a_file_that_changed_elsewhere_shows_its_new_content_without_a_written_report(engine: Engine) -> None:
