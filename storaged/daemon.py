@@ -31,6 +31,7 @@ from storaged.queue.watch import open_watchers
 from storaged.settings import Settings
 from storaged.spool.local import LocalSpool
 from storaged.store.severities import Severities, apply_severities
+from storaged.tasks import running, task_group
 from storaged.worker.dummy import run_dummy
 from storaged.worker.pool import WorkerPool, open_pool
 from storaged.worker.runner import Execute, Runner, RunnerOptions
@@ -114,16 +115,14 @@ async def open_work(node: Node) -> AsyncIterator[None]:
     upkeep = make_upkeep(node)
     await upkeep.start()
     runner = make_runner(node, upkeep)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(runner.run())
-        chores = [tasks.create_task(upkeep.rescue()), tasks.create_task(upkeep.prune())]
-        try:
-            yield
-        finally:
-            runner.stop()
-            await asyncio.wait([running])
-            for chore in chores:
-                chore.cancel()
+    async with task_group() as tasks:
+        working = tasks.create_task(runner.run())
+        async with running(upkeep.rescue(), upkeep.prune()):
+            try:
+                yield
+            finally:
+                runner.stop()
+                await asyncio.wait([working])
 
 
 def make_runner(node: Node, upkeep: Upkeep) -> Runner:

@@ -14,6 +14,7 @@ import structlog
 from storaged.database.engine import CONNECTION_ERRORS, open_connection
 from storaged.errors import DatabaseUnavailable
 from storaged.queue import nodes
+from storaged.tasks import running
 
 log = structlog.get_logger(__name__)
 
@@ -216,24 +217,7 @@ async def open_wakeups(dsn: str, *, node: str | None = None, probe_seconds: floa
     wakeups = Wakeups(dsn, node, probe_seconds)
     try:
         await wakeups.start()
-        async with _kept(wakeups):
+        async with running(wakeups.keep()):
             yield wakeups
     finally:
         await wakeups.stop()
-
-
-@asynccontextmanager
-async def _kept(wakeups: Wakeups) -> AsyncIterator[None]:
-    """Run `keep` beside the block; an error of either ends both and leaves as it is, not in a group."""
-    failure: BaseExceptionGroup[BaseException] | None = None
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            keeping = tasks.create_task(wakeups.keep())
-            try:
-                yield
-            finally:
-                keeping.cancel()
-    except BaseExceptionGroup as group:
-        failure = group
-    if failure is not None:
-        raise failure.exceptions[0] if len(failure.exceptions) == 1 else failure

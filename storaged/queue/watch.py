@@ -12,6 +12,7 @@ from storaged.errors import DatabaseUnavailable
 from storaged.model import Job, Token
 from storaged.queue import jobs
 from storaged.queue.wakeup import Wakeups
+from storaged.tasks import running
 
 log = structlog.get_logger(__name__)
 
@@ -64,9 +65,5 @@ class Watchers:
 async def open_watchers(engine: Engine, wakeups: Wakeups, poll_seconds: float) -> AsyncIterator[Watchers]:
     """Watchers that are served while the block runs."""
     watchers = Watchers(engine, wakeups, poll_seconds)
-    async with asyncio.TaskGroup() as tasks:
-        serving = tasks.create_task(watchers.run())
-        try:
-            yield watchers
-        finally:
-            serving.cancel()
+    async with running(watchers.run()):
+        yield watchers
