@@ -10,7 +10,6 @@ from ..options import output_option, url_option
 from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json_list, write_lines
 
 DETECTION_STATUSES = ("new", "reopened", "unresolved", "resolved", "off", "unavailable")
-REVIEW_STATUSES = ("unreviewed", "confirmed", "false_positive", "intentional")
 SEVERITIES = ("UNSPECIFIED", "STYLE", "LOW", "MEDIUM", "HIGH", "CRITICAL")
 COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER", 14), Column("STATUS", 10))
 
@@ -25,13 +24,6 @@ COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER
     default=("new", "reopened", "unresolved"),
     metavar="STATUS",
     help=f"{', '.join(DETECTION_STATUSES)} or all. Default: new, reopened, unresolved.",
-)
-@click.option(
-    "--review-status",
-    type=click.Choice([*REVIEW_STATUSES, "all"]),
-    multiple=True,
-    metavar="STATUS",
-    help=f"{', '.join(REVIEW_STATUSES)} or all.",
 )
 @click.option(
     "--severity",
@@ -64,10 +56,9 @@ def results(run: str, address: Address, output: str, details: bool, **filters: t
 
 
 def _filters(filters: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
-    everything = {"detection_status": DETECTION_STATUSES, "review_status": REVIEW_STATUSES}
     for name, values in filters.items():
-        chosen = everything[name] if "all" in values and name in everything else values
-        yield from ((name, value) for value in chosen)
+        every_status = name == "detection_status" and "all" in values
+        yield from ((name, value) for value in (DETECTION_STATUSES if every_status else values))
 
 
 def _plain(found: Iterable[JsonObject]) -> Iterator[str]:
