@@ -13,6 +13,8 @@ from storaged.api.routes import add_routes
 
 # Bodies that a handler reads whole; stores are streamed and have a limit of their own.
 WHOLE_BODY_LIMIT = 16 << 20
+# The options of a store are in its query: a description of 10,000 characters may have 120,000 bytes there.
+REQUEST_LINE_LIMIT = 256 << 10
 
 
 def make_app(services: Services) -> web.Application:
@@ -25,7 +27,9 @@ def make_app(services: Services) -> web.Application:
 @asynccontextmanager
 async def serve_app(app: web.Application, listener: socket.socket) -> AsyncIterator[None]:
     """Serve on the bound socket while the block runs; requests under way are cut off a moment after its end."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=1.0, auto_decompress=False, max_line_size=REQUEST_LINE_LIMIT
+    )
     await runner.setup()
     try:
         await web.SockSite(runner, listener).start()

@@ -17,6 +17,8 @@ Fault = tuple[str, str]
 
 # Faults that an answer lists; a list of a hundred thousand wrong hashes would help nobody.
 FAULTS_LISTED: Final = 100
+# An entry of a B-tree index has 2704 bytes at most.
+INDEXED_BYTES: Final = 2000
 
 
 def storable(text: str) -> str:
@@ -30,8 +32,17 @@ def storable(text: str) -> str:
     return text
 
 
+def indexable(text: str) -> str:
+    """Text that an index of PostgreSQL can hold beside another key."""
+    size = len(text.encode())
+    if size > INDEXED_BYTES:
+        raise ValueError(f"has {size} bytes in UTF-8, {INDEXED_BYTES} are the most")
+    return text
+
+
 AnyText = Annotated[str, AfterValidator(storable)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(storable)]
+Name = Annotated[Text, AfterValidator(indexable)]
 LongText = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(storable)]
 # What the database's bigint holds.
 Id = Annotated[int, Field(ge=0, le=2**63 - 1)]

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, TypeAdapter
 
 from storaged.api.encode import job_object, json_response
 from storaged.api.keys import SERVICES
-from storaged.api.params import Fault, LongText, Query, Text, read_json, read_query
+from storaged.api.params import Fault, LongText, Name, Query, Text, read_json, read_query
 from storaged.errors import UploadIncomplete, UploadTooLarge
 from storaged.ingest.accept import StoreRequest, accept_store
 from storaged.store import contents, products
@@ -23,8 +23,8 @@ HASHES: TypeAdapter[list[str]] = TypeAdapter(Annotated[list[Sha256], Field(max_l
 
 
 class StoreQuery(Query):
-    run: Text
-    tag: Text | None = None
+    run: Name
+    tag: Name | None = None
     description: LongText | None = None
     trim_path_prefix: list[Text] = Field(default_factory=list)
     force: bool = False

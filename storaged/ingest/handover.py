@@ -12,8 +12,10 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final, NamedTuple
 
+from storaged.errors import BadArchive
 from storaged.ingest.archive import open_archive, read_contents
 from storaged.ingest.chunks import ENTRY_COST, parse_chunk, plan_chunks
+from storaged.ingest.layout import ABOUT, HASHES, KNOWN, REPORTS
 from storaged.ingest.values import ArchiveLimits, ParsedChunk, ParseOptions, StoreMetadata
 from storaged.model import Content
 
@@ -75,7 +77,11 @@ class Parsed:
 
 def plan_store(upload: Upload, workers: int) -> StorePlan:
     """Check the archive and plan its store, without reading result files and sources. Raises BadArchive."""
-    survey = open_archive(upload.archive, upload.limits).survey
+    archive = open_archive(upload.archive, upload.limits)
+    if not any(name.startswith(KNOWN) or name in {HASHES, ABOUT} for name in archive.entries):
+        # Taken for a store it would resolve every report of its run.
+        raise BadArchive(f"The archive is not an analysis: it has nothing in {REPORTS} and no {HASHES}.")
+    survey = archive.survey
     return StorePlan(
         result_files=len(survey.result_files),
         chunks=_places(map(len, plan_chunks(survey, workers, CHUNK_BYTES))),

@@ -18,7 +18,7 @@ from storaged.database.sql import Connection
 from storaged.errors import BadArchive, BadResultFiles, CancelRequested, UploadGone
 from storaged.ingest.handover import Parsed, Places, Upload, pack_contents, parse_places, plan_store
 from storaged.ingest.values import ArchiveLimits, ParsedChunk
-from storaged.model import Claim, DetectionStatus, MergedStore, NewStore
+from storaged.model import AnalyzerInfo, Claim, DetectionStatus, MergedStore, NewStore
 from storaged.queue import jobs
 from storaged.spool.local import LocalSpool
 from storaged.store import contents, merge, products, staging
@@ -33,6 +33,8 @@ PROGRESS_PERIOD = 0.25
 # others are counted.
 FAULTS_NAMED = 50
 LEFT_OUT_NAMED = 1000
+# Bytes of an analyzer's or a checker's name; an index has both in an entry of 2704 bytes at most.
+NAME_BYTES = 1000
 # As much of a source is unpacked at a time.
 UNPACK_BYTES = 1 << 20
 
@@ -166,6 +168,7 @@ class _StoreRun:
     async def merge(self) -> None:
         """Make the run what was staged, and complete the job, in one transaction."""
         await self._progress.begin("merge", 0)
+        check_names(self._tally.checkers, self._plan.metadata.analyzers)
         started = time.monotonic()
         severities = self._with.severities.of_all(self._tally.checkers)
         async with self._with.engine.connect() as conn:
@@ -276,6 +279,16 @@ async def for_each(items: Iterable[Item], width: int, work: Callable[[Item], Awa
                 tasks.create_task(take())
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
+
+
+def check_names(checkers: Iterable[tuple[str, str]], analyzers: Iterable[AnalyzerInfo]) -> None:
+    """Raise BadArchive for a checker or an analyzer whose name is too long for an index of the database."""
+    named = [("analyzer", analyzer.name) for analyzer in analyzers]
+    named += [pair for analyzer, checker in checkers for pair in (("analyzer", analyzer), ("checker", checker))]
+    for kind, name in named:
+        size = len(name.encode())
+        if size > NAME_BYTES:
+            raise BadArchive(f"The name of {kind} {name:.100}... has {size} bytes; the limit is {NAME_BYTES}.")
 
 
 def tell_faults(tally: Tally, files: int) -> str:

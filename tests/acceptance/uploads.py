@@ -23,8 +23,10 @@ def zipped(entries: Entries) -> bytes:
     return target.getvalue()
 
 
-def upload(result_files: Mapping[str, bytes], sources: Mapping[str, bytes] | None = None, **more: bytes | str) -> bytes:
-    """What a client sends: result files by their names, and sources by their paths."""
+def upload(
+    result_files: Mapping[str, bytes], sources: Mapping[str, bytes] | None = None, others: Entries | None = None
+) -> bytes:
+    """What a client sends: result files by their names, sources by their paths, and other entries."""
     sources = {"/src/a.c": SOURCE} if sources is None else sources
     return zipped(
         {
@@ -32,7 +34,7 @@ def upload(result_files: Mapping[str, bytes], sources: Mapping[str, bytes] | Non
             **{f"reports/0/{name}": data for name, data in result_files.items()},
             **{f"root{path}": data for path, data in sources.items()},
             "content_hashes.json": content_hashes(sources),
-            **more,
+            **(others or {}),
         }
     )
 
