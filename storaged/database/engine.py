@@ -25,6 +25,7 @@ LOST = (
 CONNECTION_ERRORS = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -66,6 +67,10 @@ class Engine:
             if _is_gone(connection):
                 raise _lost(error) from error
             raise
+        except asyncpg.InternalClientError as error:
+            # What asyncpg says between the server's word that it ends the connection and the end itself.
+            connection.terminate()
+            raise _lost(error) from error
         finally:
             await self._pool.release(connection)
 
