@@ -32,6 +32,9 @@ CONNECTION_ERRORS = (
     asyncpg.TooManyConnectionsError,
     OSError,
 )
+# A database that is away, or refuses what it took before (it became a standby, its disk is full), may come back: who
+# asks it again and again goes on.
+DATABASE_SICK = (DatabaseUnavailable, asyncpg.PostgresError)
 
 
 class Engine:

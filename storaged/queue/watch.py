@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import structlog
 
-from storaged.database.engine import Engine
-from storaged.errors import DatabaseUnavailable
+from storaged.database.engine import DATABASE_SICK, Engine
 from storaged.model import Job, Token
 from storaged.queue import jobs
 from storaged.queue.wakeup import Wakeups

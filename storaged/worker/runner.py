@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from storaged.database.engine import Engine
+from storaged.database.engine import DATABASE_SICK, Engine
 from storaged.database.sql import Connection
 from storaged.errors import (
     BadArchive,
@@ -48,9 +48,6 @@ FAULTS_OF_THE_SYSTEM = (
     asyncpg.TransactionRollbackError,
     OSError,
 )
-# A database that is away, or refuses what it took before (it became a standby, its disk is full), may come back: who
-# asks it again and again goes on.
-DATABASE_SICK = (DatabaseUnavailable, asyncpg.PostgresError)
 # How long to wait before a settling statement is tried again, while the database is sick.
 SETTLE_AGAIN_SECONDS = 1.0
 # How long a stopping daemon tries to write down the ends of its jobs.

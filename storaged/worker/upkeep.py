@@ -6,13 +6,12 @@ from datetime import timedelta
 
 import structlog
 
-from storaged.database.engine import Engine
+from storaged.database.engine import DATABASE_SICK, Engine
 from storaged.model import Claim, JobStatus
 from storaged.queue import jobs, rescue
 from storaged.queue.rescue import Rescuer
 from storaged.spool.local import LocalSpool
 from storaged.store import merge
-from storaged.worker.runner import DATABASE_SICK
 
 log = structlog.get_logger(__name__)
 
