@@ -28,11 +28,17 @@ class Severities:
         self._overrides = {key: Severity[name.upper()] for key, name in (overrides or {}).items()}
 
     def of(self, analyzer: str, checker: str) -> Severity:
-        """The severity by the overrides, else by the packaged map, else UNSPECIFIED."""
+        """The severity by the overrides, else by the packaged map, else UNSPECIFIED.
+
+        The packaged map is asked by the checker's name alone, as CodeChecker does it: the same checker may come under
+        another analyzer's name, or under none. A name that is not in it has the severity of the first name in it that
+        it starts with: a new `clang-diagnostic-*` that of `clang-diagnostic`.
+        """
         for found in (
             self._overrides.get(f"{analyzer}:{checker}"),
             self._overrides.get(checker),
-            packaged_map().get((analyzer, checker)),
+            packaged_map().get(checker),
+            _by_beginning(checker),
         ):
             if found is not None:
                 return found
@@ -43,11 +49,15 @@ class Severities:
 
 
 @cache
-def packaged_map() -> Mapping[tuple[str, str], Severity]:
-    """`severity.tsv` of the package: analyzer, checker, severity."""
+def packaged_map() -> Mapping[str, Severity]:
+    """Checker to severity by `severity.tsv` of the package, in the order of the names, each of which it has once."""
     lines = (files("storaged") / "severity.tsv").read_text(encoding="utf-8").splitlines()[1:]
-    rows = (line.split("\t") for line in lines if line)
-    return {(analyzer, checker): Severity[severity] for analyzer, checker, severity in rows}
+    rows = sorted(line.split("\t")[1:] for line in lines if line)
+    return {checker: Severity[severity] for checker, severity in rows}
+
+
+def _by_beginning(checker: str) -> Severity | None:
+    return next((severity for name, severity in packaged_map().items() if checker.startswith(name)), None)
 
 
 async def apply_severities(conn: Connection, severities: Severities) -> int:
