@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import asyncpg
 import structlog
 
 from storaged.database.engine import DATABASE_SICK, Engine
@@ -50,7 +49,7 @@ class Watchers:
         try:
             async with self._engine.connect() as conn:
                 changed = await jobs.changed(conn, list(set(self._waiting.values())))
-        except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+        except DATABASE_SICK as error:
             log.warning("cannot look at jobs that are waited for", error=str(error))
             return
         by_token = {job.token: job for job in changed}
