@@ -60,7 +60,7 @@ class Tally:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def add(self, parsed: ParsedChunk) -> None:
-        self.counts.update(diagnostics=parsed.diagnostics, duplicates=parsed.duplicates, skipped=parsed.skipped)
+        self.counts.update(diagnostics=parsed.diagnostics, skipped=parsed.skipped)
         self.checkers.update(parsed.checkers)
         self.broken += len(parsed.faults)
         self.faults.extend(parsed.faults[: LEFT_OUT_NAMED - len(self.faults)])
@@ -258,6 +258,8 @@ class _StoreRun:
             },
             "result_files": self._plan.result_files,
             **self._tally.counts,
+            # Also those in different chunks, which only the merge finds.
+            "duplicates": self._tally.counts["diagnostics"] - self._tally.counts["skipped"] - merged.incoming,
             "missing_sources": list(merged.missing_sources),
             "left_out": name_faults(self._tally, LEFT_OUT_NAMED),
             "warnings": list(self._plan.warnings),

@@ -64,6 +64,8 @@ def test_the_stored_reports_are_those_of_codechecker_field_by_field(daemon: Daem
     fields = list(xerces.expected[0])
     assert len(found) == len(xerces.expected) == 1253
     assert in_order(found, fields) == in_order(xerces.expected, fields)
+    result = daemon.get("/api/v1/jobs")["jobs"][0]["result"]
+    assert (result["diagnostics"], result["duplicates"], result["reports"]) == (2923, 1670, 1253)
 
 
 async def test_the_same_store_again_writes_no_row_and_leaves_all_unresolved(
