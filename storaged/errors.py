@@ -24,6 +24,10 @@ class DatabaseUnavailable(StoragedError):
     """The database cannot be reached now."""
 
 
+class StagedRowsLost(StoragedError):
+    """Rows that were staged for a merge are gone; the store can be done again from its upload."""
+
+
 class SchemaError(StoragedError):
     """The database's schema is not one that this daemon can work with."""
 

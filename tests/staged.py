@@ -35,17 +35,22 @@ class Found:
     words: str = ""
 
 
-async def store(engine: Engine, found: Iterable[Found], run: str = "run", **options: object) -> MergedStore:
-    """Stage and merge reports as one store of the run."""
+async def stage(engine: Engine, reports: list[Found]) -> UUID:
+    """Stage reports under a new lease."""
     lease = uuid4()
-    reports = list(found)
-    new = NewStore(product_id=PRODUCT, product="Default", run=run, **options)  # type: ignore[arg-type]
     async with engine.connect() as conn:
         copy: Any = conn.copy_records_to_table  # type: ignore[attr-defined]  # asyncpg's; the daemon copies text
         await copy("staged_report", records=_reports(lease, reports), columns=staging.REPORT_COLUMNS[:11])
         await copy("staged_file", records=_files(lease, reports), columns=staging.FILE_COLUMNS)
         severities = Severities().of_all({(report.analyzer, report.checker) for report in reports})
         await merge.register_staged(conn, PRODUCT, lease, severities)
+    return lease
+
+
+async def store(engine: Engine, found: Iterable[Found], run: str = "run", **options: object) -> MergedStore:
+    """Stage and merge reports as one store of the run."""
+    lease = await stage(engine, list(found))
+    new = NewStore(product_id=PRODUCT, product="Default", run=run, **options)  # type: ignore[arg-type]
     async with engine.begin() as conn:
         merged = await merge.merge_store(conn, new, lease, report_limit=500_000, run_limit=None)
     async with engine.connect() as conn:

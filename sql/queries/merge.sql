@@ -34,6 +34,11 @@ CREATE TEMPORARY TABLE known (
     was_resolved boolean NOT NULL
 ) ON COMMIT DROP;
 
+-- name: count_staged
+-- Staging survives no crash of the server: it comes back empty, even while the worker's connections go on.
+SELECT (SELECT count(*) FROM staged_report WHERE lease_id = :lease) AS reports,
+       (SELECT count(*) FROM staged_file WHERE lease_id = :lease) AS files;
+
 -- name: fill_incoming
 -- Duplicates are dropped across the whole store; the first one in the archive's order stays. The path hash leaves out
 -- the analyzer, the report's place and message, what events mark, control positions and notes, so these are compared.

@@ -58,10 +58,14 @@ class Tally:
     # LEFT_OUT_NAMED of the broken ones at most.
     faults: list[tuple[str, str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    staged_reports: int = 0
+    staged_files: int = 0
 
     def add(self, parsed: ParsedChunk) -> None:
         self.counts.update(diagnostics=parsed.diagnostics, skipped=parsed.skipped)
         self.checkers.update(parsed.checkers)
+        self.staged_reports += parsed.report_rows
+        self.staged_files += parsed.file_rows
         self.broken += len(parsed.faults)
         self.faults.extend(parsed.faults[: LEFT_OUT_NAMED - len(self.faults)])
 
@@ -119,7 +123,7 @@ class StorePipeline:
         """Store the job's upload and complete the job, in one transaction at the end.
 
         Raises BadArchive, BadResultFiles, ReportLimitReached, RunLimitReached for what is wrong with the upload;
-        UploadGone, LeaseLost, CancelRequested, WorkerDied.
+        UploadGone, StagedRowsLost, LeaseLost, CancelRequested, WorkerDied.
         """
         if not await self.spool.has(claim.token):
             raise UploadGone(f"The upload of job {claim.token} is not in the spool any more. Store the results again.")
@@ -173,7 +177,9 @@ class _StoreRun:
         severities = self._with.severities.of_all(self._tally.checkers)
         async with self._with.engine.connect() as conn:
             await merge.register_staged(conn, self._product_id, self._claim.lease_id, severities)
+        staged = {"reports": self._tally.staged_reports, "files": self._tally.staged_files}
         async with self._with.engine.begin() as conn:
+            await merge.check_staged(conn, self._claim.lease_id, **staged)
             merged = await merge.merge_store(
                 conn,
                 self._new_store(),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from storaged.database.sql import Connection, load_queries
-from storaged.errors import ReportLimitReached
+from storaged.errors import ReportLimitReached, StagedRowsLost
 from storaged.model import MergedStore, NewStore, ProductId
 from storaged.store import runs
 
@@ -41,6 +41,18 @@ async def merge_store(
     await runs.finish_store(conn, scope, store, counts)
     missing = await _missing_sources(conn, new.product_id, lease)
     return MergedStore(store, incoming, inserted, replaced, opened, closed, counts, missing)
+
+
+async def check_staged(conn: Connection, lease: UUID, *, reports: int, files: int) -> None:
+    """See, in the merge's transaction, that all that was staged is there; raises StagedRowsLost.
+
+    A store merged from a part of its rows would resolve the reports of the rest.
+    """
+    row = await QUERIES["count_staged"].row(conn, lease=lease)
+    if (row["reports"], row["files"]) != (reports, files):
+        raise StagedRowsLost(
+            f"The database restarted while the upload was parsed: {row['reports']} of {reports} parsed reports are left."
+        )
 
 
 async def register_staged(

@@ -21,6 +21,7 @@ from storaged.errors import (
     LeaseLost,
     ReportLimitReached,
     RunLimitReached,
+    StagedRowsLost,
     UploadGone,
     WorkerDied,
 )
@@ -28,6 +29,7 @@ from storaged.model import Claim, JobKind, JobStatus
 from storaged.queue import jobs, nodes, rescue
 from storaged.queue.rescue import Rescuer
 from storaged.queue.wakeup import Wakeups
+from storaged.tasks import task_group
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +43,7 @@ FAULTS_OF_THE_UPLOAD = (BadArchive, BadResultFiles, ReportLimitReached, RunLimit
 # What is the system's fault: its job ends `dropped`. The database is away or has no room, a disk is full.
 FAULTS_OF_THE_SYSTEM = (
     DatabaseUnavailable,
+    StagedRowsLost,
     UploadGone,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
@@ -51,7 +54,7 @@ FAULTS_OF_THE_SYSTEM = (
 # How long to wait before a settling statement is tried again, while the database is sick.
 SETTLE_AGAIN_SECONDS = 1.0
 # How long a stopping daemon tries to write down the ends of its jobs.
-LAST_WORDS_SECONDS = 10.0
+LAST_WORDS_SECONDS = 5.0
 
 
 class Stop(Enum):
@@ -122,7 +125,7 @@ class Runner:
 
     async def run(self) -> None:
         """Claim and run jobs until `stop`."""
-        async with asyncio.TaskGroup() as tasks:
+        async with task_group() as tasks:
             beating = tasks.create_task(self._beat())
             while not self._stopping.is_set():
                 await self._claim(tasks)

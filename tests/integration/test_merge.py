@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from storaged.database.engine import Engine
-from storaged.errors import ReportLimitReached, RunLimitReached
+from storaged.errors import ReportLimitReached, RunLimitReached, StagedRowsLost
 from storaged.model import Content, NewStore
 from storaged.store import contents, merge, runs
 from storaged.store.reports import ReportFilter, get_sources, list_reports
-from tests.staged import PRODUCT, Found, md5, sha256, store
+from tests.staged import PRODUCT, Found, md5, sha256, stage, store
 
 A, B, C = Found("a"), Found("b"), Found("c")
 
@@ -243,3 +243,13 @@ async def test_deleting_a_run_leaves_nothing_of_it(engine: Engine) -> None:
         await runs.delete_run(conn, PRODUCT, run)
         for table in ("run", "store", "report", "report_path", "run_file"):
             assert await conn.fetchval(f"SELECT count(*) FROM {table}") == 0  # noqa: S608
+
+
+async def test_rows_that_a_crash_of_the_server_took_from_staging_are_noticed(engine: Engine) -> None:
+    lease = await stage(engine, [A, B])
+    async with engine.begin() as conn:
+        await merge.check_staged(conn, lease, reports=2, files=2)
+        for table, left in (("staged_report", "1 of 2"), ("staged_file", "1 of 2")):
+            await conn.execute(f"DELETE FROM {table} WHERE ctid = (SELECT min(ctid) FROM {table})")  # noqa: S608
+            with pytest.raises(StagedRowsLost, match=left):
+                await merge.check_staged(conn, lease, reports=2, files=2)

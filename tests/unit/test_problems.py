@@ -15,6 +15,7 @@ NOT_AT_THE_EDGE = {
     errors.SchemaError,
     errors.EmbeddedPostgresError,
     errors.NodeIdInUse,
+    errors.StagedRowsLost,
     errors.LeaseLost,
     errors.CancelRequested,
     errors.UploadGone,
