@@ -19,7 +19,7 @@ from storaged.api.app import make_app, serve_app
 from storaged.api.keys import Services
 from storaged.database.embedded import open_embedded
 from storaged.database.engine import Engine, open_connection, open_engine
-from storaged.database.migrate import migrate
+from storaged.database.migrate import installation_id, migrate
 from storaged.errors import ListenError
 from storaged.ingest.chunks import warm_up
 from storaged.ingest.pipeline import StorePipeline
@@ -88,16 +88,19 @@ async def open_daemon(settings: Settings) -> AsyncIterator[str]:
             settings=settings,
             id=settings.node_id or address,
             engine=engine,
-            spool=await prepare_spool(settings),
             severities=await prepare_schema(dsn, settings),
+            spool=await prepare_spool(settings, engine),
             pool=await stack.enter_async_context(open_warm_pool(settings.workers)),
             wakeups=await stack.enter_async_context(open_wakeups(dsn, node=settings.node_id or address)),
         )
         await asyncio.to_thread(make_empty, node.scratch)
+        upkeep = make_upkeep(node)
+        # Before anybody can ask: what an earlier life left running does not run.
+        await upkeep.start()
         watchers = await stack.enter_async_context(open_watchers(engine, node.wakeups, settings.poll_seconds))
         services = Services(settings, engine, node.spool, watchers, node.wakeups, node.id)
         await stack.enter_async_context(serve_app(make_app(services), listener))
-        await stack.enter_async_context(open_work(node))
+        await stack.enter_async_context(open_work(node, upkeep))
         yield f"http://{address}"
 
 
@@ -110,10 +113,8 @@ async def open_warm_pool(processes: int) -> AsyncIterator[WorkerPool]:
 
 
 @asynccontextmanager
-async def open_work(node: Node) -> AsyncIterator[None]:
+async def open_work(node: Node, upkeep: Upkeep) -> AsyncIterator[None]:
     """Work off the queue, and do the node's chores, while the block runs."""
-    upkeep = make_upkeep(node)
-    await upkeep.start()
     runner = make_runner(node, upkeep)
     async with task_group() as tasks:
         working = tasks.create_task(runner.run())
@@ -213,9 +214,11 @@ async def prepare_schema(dsn: str, settings: Settings) -> Severities:
     return severities
 
 
-async def prepare_spool(settings: Settings) -> LocalSpool:
+async def prepare_spool(settings: Settings, engine: Engine) -> LocalSpool:
+    """The spool folder, bound to the database."""
     spool = LocalSpool(settings.spool_dir)
-    await spool.prepare()
+    async with engine.connect() as conn:
+        await spool.prepare(await installation_id(conn))
     return spool
 
 

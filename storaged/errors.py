@@ -117,6 +117,10 @@ class UploadIncomplete(StoragedError):
     """The client went away before the whole body came."""
 
 
+class SpoolOfAnother(StoragedError):
+    """The spool folder belongs to another database."""
+
+
 class SpoolFull(StoragedError):
     """The spool cannot take the upload."""
 

@@ -1,5 +1,6 @@
 """The words that all rooms share: ids, states and the plain values that pass between them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,15 @@ JobId = NewType("JobId", int)
 RunId = NewType("RunId", int)
 StoreId = NewType("StoreId", int)
 Token = NewType("Token", str)
+
+
+# What no text of PostgreSQL can hold.
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """The text, with U+FFFD for NUL and lone surrogates, which PostgreSQL cannot hold."""
+    return UNSTORABLE.sub("\ufffd", text)
 
 
 class JobStatus(StrEnum):

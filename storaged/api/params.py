@@ -21,7 +21,7 @@ FAULTS_LISTED: Final = 100
 INDEXED_BYTES: Final = 2000
 
 
-def storable(text: str) -> str:
+def check_storable(text: str) -> str:
     """Text that PostgreSQL can hold: raises ValueError for what is not."""
     if "\0" in text:
         raise ValueError("has a NUL character")
@@ -32,7 +32,7 @@ def storable(text: str) -> str:
     return text
 
 
-def indexable(text: str) -> str:
+def check_indexable(text: str) -> str:
     """Text that an index of PostgreSQL can hold beside another key."""
     size = len(text.encode())
     if size > INDEXED_BYTES:
@@ -40,10 +40,10 @@ def indexable(text: str) -> str:
     return text
 
 
-AnyText = Annotated[str, AfterValidator(storable)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(storable)]
-Name = Annotated[Text, AfterValidator(indexable)]
-LongText = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(storable)]
+AnyText = Annotated[str, AfterValidator(check_storable)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(check_storable)]
+Name = Annotated[Text, AfterValidator(check_indexable)]
+LongText = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(check_storable)]
 # What the database's bigint holds.
 Id = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
@@ -92,7 +92,7 @@ async def params_middleware(request: web.Request, handler: Handler) -> web.Strea
         faults.append(("header/Content-Encoding", "must be absent: bodies are taken as they are"))
     for name, text in request.match_info.items():
         try:
-            storable(text)
+            check_storable(text)
         except ValueError as error:
             faults.append((f"path/{name}", str(error)))
     if faults:

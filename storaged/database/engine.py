@@ -1,14 +1,18 @@
 """The pool of connections to PostgreSQL, and what each connection is set to."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import orjson
+import structlog
 
 from storaged.database.sql import Connection
 from storaged.errors import DatabaseUnavailable, SchemaError
+
+log = structlog.get_logger(__name__)
 
 OLDEST_SERVER = 14
 
@@ -21,6 +25,14 @@ LOST = (
     asyncpg.IdleSessionTimeoutError,
     ConnectionError,
 )
+# What a statement raises that may succeed later: no room, too many connections, cancelled, a deadlock, a standby.
+NOT_NOW = (
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
 # What asyncpg and the socket raise when the server is away, restarting, or closed the connection.
 CONNECTION_ERRORS = (
     asyncpg.PostgresConnectionError,
@@ -32,8 +44,9 @@ CONNECTION_ERRORS = (
     asyncpg.TooManyConnectionsError,
     OSError,
 )
-# A database that is away, or refuses what it took before (it became a standby, its disk is full), may come back: who
-# asks it again and again goes on.
+# How long a block may go on after its connection has ended; statements hear of it at once.
+GIVE_UP_SECONDS = 1.0
+# Who asks the database again and again goes on after these: it may come back, or take what it refuses now.
 DATABASE_SICK = (DatabaseUnavailable, asyncpg.PostgresError)
 
 
@@ -48,18 +61,20 @@ class Engine:
     async def connect(self) -> AsyncIterator[Connection]:
         """A connection without a transaction: each statement is its own.
 
-        Raises DatabaseUnavailable when there is none, and when it is lost in the block: then nobody knows whether the
-        last statement, a COMMIT perhaps, was done.
+        Raises DatabaseUnavailable when there is none, when the server cannot do now what the block asks, and when the
+        connection is lost in the block: then nobody knows whether the last statement, a COMMIT perhaps, was done.
         """
         try:
             connection = await self._pool.acquire()
         except CONNECTION_ERRORS as error:
             raise DatabaseUnavailable(f"The database gives no connection: {error}") from error
         try:
-            async with self._released(connection):
+            async with self._released(connection), _given_up_when_lost(connection):
                 yield connection
         except LOST as error:
             raise _lost(error) from error
+        except NOT_NOW as error:
+            raise DatabaseUnavailable(f"The database cannot do it now: {error}") from error
 
     @asynccontextmanager
     async def _released(self, connection: Any) -> AsyncIterator[None]:
@@ -75,13 +90,52 @@ class Engine:
             connection.terminate()
             raise _lost(error) from error
         finally:
+            await self._release(connection)
+
+    async def _release(self, connection: Any) -> None:
+        """Give it back; one that cannot be given back was lost after its use, and the pool has thrown it away."""
+        try:
             await self._pool.release(connection)
+        except CONNECTION_ERRORS as error:
+            log.debug("connection lost after its use", error=str(error))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Connection]:
         """A connection within a transaction, committed when the block ends without an error."""
         async with self.connect() as connection, connection.transaction():
             yield connection
+
+
+@asynccontextmanager
+async def _given_up_when_lost(connection: Any) -> AsyncIterator[None]:
+    """Cancel a block that still waits for a connection which has ended.
+
+    asyncpg (0.32) does so for ever in a COPY whose socket was full: nobody tells it that it may write again.
+    """
+    loop = asyncio.get_running_loop()
+    waiting = asyncio.timeout(None)
+    in_block = True
+
+    def on_termination(_connection: object) -> None:
+        if in_block:
+            waiting.reschedule(loop.time() + GIVE_UP_SECONDS)
+
+    connection.add_termination_listener(on_termination)
+    try:
+        async with waiting:
+            try:
+                yield
+            finally:
+                in_block = False
+    except TimeoutError as error:
+        if waiting.expired():
+            raise DatabaseUnavailable(
+                "The connection to the database was lost in the middle of a statement."
+            ) from error
+        raise
+    finally:
+        if not _is_gone(connection):
+            connection.remove_termination_listener(on_termination)
 
 
 @asynccontextmanager

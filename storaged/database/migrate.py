@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
-from storaged.database.sql import Connection, sql_folder
+from storaged.database.sql import Connection, load_queries, sql_folder
 from storaged.errors import SchemaError
 
 # Any number, the same for every daemon of a database: whoever holds it applies migrations.
@@ -67,6 +68,12 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
         return missing
     finally:
         await connection.execute("SELECT pg_advisory_unlock($1)", _ADVISORY_LOCK)
+
+
+async def installation_id(connection: Connection) -> UUID:
+    """Which database this is; made with its schema, and kept by its backups."""
+    found: UUID = await load_queries("installation")["get_installation_id"].value(connection)
+    return found
 
 
 async def applied_numbers(connection: Connection) -> set[int]:

@@ -1,19 +1,11 @@
 """Rows in PostgreSQL's COPY text format; whatever the text, a row is one that PostgreSQL accepts."""
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
 
-# Text that PostgreSQL cannot hold becomes this.
-REPLACEMENT = "\ufffd"
-UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-
-
-def storable(text: str) -> str:
-    """The text, with U+FFFD for NUL and lone surrogates, which PostgreSQL cannot hold."""
-    return UNSTORABLE.sub(REPLACEMENT, text)
+from storaged.model import storable
 
 
 def text_field(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 import orjson
 
 from storaged.errors import BadArchive
-from storaged.ingest.copy_text import storable
+from storaged.model import storable
 
 T = TypeVar("T")
 

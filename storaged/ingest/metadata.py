@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from storaged.ingest.copy_text import storable
 from storaged.ingest.documents import Node, read_document
 from storaged.ingest.values import StoreMetadata
-from storaged.model import AnalyzerInfo
+from storaged.model import AnalyzerInfo, storable
 
 # What stands between the versions, and between the commands, of several analyses.
 SEPARATOR: Final = "; "

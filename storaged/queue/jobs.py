@@ -13,7 +13,7 @@ from uuid import UUID
 
 from storaged.database.sql import Connection, load_queries
 from storaged.errors import AlreadyEnded, CancelRequested, IdempotencyConflict, JobNotFound, LeaseLost, NotRetryable
-from storaged.model import Claim, Comment, Job, JobId, JobKind, JobStatus, ProductId, Token
+from storaged.model import Claim, Comment, Job, JobId, JobKind, JobStatus, ProductId, Token, storable
 
 QUERIES = load_queries("jobs")
 
@@ -357,7 +357,7 @@ async def _settle(
         id=claim.id,
         lease_id=claim.lease_id,
         status=status,
-        comment=comment,
+        comment=None if comment is None else storable(comment),
         crashes=crashes,
         result=None if result is None else dict(result),
     )
@@ -368,7 +368,7 @@ async def _settle(
 
 async def _requeue(conn: Connection, claim: Claim, comment: str, *, refund: int = 0, crashes: int = 0) -> JobStatus:
     requeued = await QUERIES["requeue_job"].value(
-        conn, id=claim.id, lease_id=claim.lease_id, comment=comment, refund=refund, crashes=crashes
+        conn, id=claim.id, lease_id=claim.lease_id, comment=storable(comment), refund=refund, crashes=crashes
     )
     if requeued is not None:
         return JobStatus.ENQUEUED

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
+from uuid import UUID
 
-from storaged.errors import SpoolFull, UploadTooLarge
+from storaged.errors import SpoolFull, SpoolOfAnother, UploadTooLarge
 from storaged.model import Token
 
 # Bytes gathered before they go to a thread: a hop for each small chunk would cost more than the write.
@@ -38,9 +39,18 @@ class LocalSpool:
         self._folder = folder
         self._incoming = folder / "incoming"
 
-    async def prepare(self) -> None:
-        """Make the folders."""
+    async def prepare(self, database: UUID) -> None:
+        """Make the folders, and bind them to the database whose jobs they are for. Raises SpoolOfAnother.
+
+        Uploads without a job are swept: a node of another database would take all of them for such.
+        """
         await asyncio.to_thread(self._incoming.mkdir, parents=True, exist_ok=True, mode=0o700)
+        bound = await asyncio.to_thread(_bind, self._folder / "database", str(database))
+        if bound != str(database):
+            raise SpoolOfAnother(
+                f"The spool {self._folder} has the uploads of another database ({bound}; this one is {database}). "
+                "Use the database that it belongs to, or another --data-dir."
+            )
 
     @asynccontextmanager
     async def receive(self, body: AsyncIterator[bytes], *, limit: int) -> AsyncIterator[Spooled]:
@@ -128,6 +138,19 @@ def _append(file: BinaryIO, digest: "hashlib._Hash", piece: bytes) -> None:
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
+
+
+def _bind(marker: Path, name: str) -> str:
+    """Write the name down, whole or not at all, unless there is one; the name that is there."""
+    draft = marker.with_name(f"{marker.name}-{token_hex(8)}")
+    draft.write_text(name, encoding="ascii")
+    try:
+        marker.hardlink_to(draft)
+    except FileExistsError:
+        return marker.read_text(encoding="ascii")
+    finally:
+        draft.unlink()
+    return name
 
 
 def _sync_folder(folder: Path) -> None:

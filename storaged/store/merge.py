@@ -51,7 +51,8 @@ async def check_staged(conn: Connection, lease: UUID, *, reports: int, files: in
     row = await QUERIES["count_staged"].row(conn, lease=lease)
     if (row["reports"], row["files"]) != (reports, files):
         raise StagedRowsLost(
-            f"The database restarted while the upload was parsed: {row['reports']} of {reports} parsed reports are left."
+            "The database restarted while the upload was parsed: "
+            f"{row['reports']} of {reports} parsed reports are left."
         )
 
 

@@ -41,16 +41,7 @@ Settled = Callable[[Claim, JobStatus], Awaitable[None]]
 # What is the upload's own fault: its job ends `failed`, and the message is for the person who stored.
 FAULTS_OF_THE_UPLOAD = (BadArchive, BadResultFiles, ReportLimitReached, RunLimitReached, DummyFailed)
 # What is the system's fault: its job ends `dropped`. The database is away or has no room, a disk is full.
-FAULTS_OF_THE_SYSTEM = (
-    DatabaseUnavailable,
-    StagedRowsLost,
-    UploadGone,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.PostgresSystemError,
-    asyncpg.TransactionRollbackError,
-    OSError,
-)
+FAULTS_OF_THE_SYSTEM = (DatabaseUnavailable, StagedRowsLost, UploadGone, OSError)
 # How long to wait before a settling statement is tried again, while the database is sick.
 SETTLE_AGAIN_SECONDS = 1.0
 # How long a stopping daemon tries to write down the ends of its jobs.
@@ -196,7 +187,10 @@ class Runner:
         return _cancel if running.stop is Stop.CANCEL else _leave
 
     async def _settle(self, claim: Claim, settle: Settle) -> JobStatus | None:
-        """Write the job's end, again and again while the database is away; None when the lease was lost."""
+        """Write the job's end, again and again while the database is away; None when the lease was lost.
+
+        An end that the database refuses for good, such as a comment that it cannot hold, is written without its words.
+        """
         while True:
             try:
                 async with self._engine.begin() as conn:
@@ -204,9 +198,12 @@ class Runner:
             except LeaseLost as error:
                 log.warning("lease lost", token=claim.token, error=str(error))
                 return None
-            except DATABASE_SICK as error:
+            except DatabaseUnavailable as error:
                 log.warning("cannot settle job yet", token=claim.token, error=str(error))
-                await asyncio.sleep(SETTLE_AGAIN_SECONDS)
+            except asyncpg.PostgresError as error:
+                log.exception("cannot settle job so", token=claim.token, error=str(error))
+                settle = _failing("How the job ended cannot be written down; the log of the daemon tells it.")
+            await asyncio.sleep(SETTLE_AGAIN_SECONDS)
 
     async def _record_crash(self, conn: Connection, claim: Claim) -> JobStatus:
         return await jobs.record_crash(conn, claim, limit=self._options.max_crashes)

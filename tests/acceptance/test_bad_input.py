@@ -449,3 +449,11 @@ def test_an_upload_that_goes_on_slowly_is_not_given_up(careful: DaemonProcess) -
     job = until_ended(careful, store(careful, "slow", slowly()))
     assert job["status"] == "completed"
     assert get_job(careful, job["token"])["result"]["reports"] == 1
+
+
+def test_a_nul_in_the_words_of_a_fault_does_not_keep_the_job_from_ending(refusing: DaemonProcess) -> None:
+    tools = [{"name": "codechecker", "analyzers": {"clangsa": {"checkers": {"a\0b": "yes"}}}}]
+    metadata = json.dumps({"version": 2, "tools": tools})
+    result = plist(report(1), files=["/src/a.c"])
+    text = fail(refusing, upload({"a.plist": result}, others={"reports/0/metadata.json": metadata}))
+    assert "a\ufffdb" in text

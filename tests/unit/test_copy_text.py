@@ -5,7 +5,8 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storaged.ingest.copy_text import bytea_field, json_field, row, storable, text_field, uuids_field
+from storaged.ingest.copy_text import bytea_field, json_field, row, text_field, uuids_field
+from storaged.model import storable
 from tests.copy_rows import read_rows
 
 # Every character there is, lone surrogates and NUL included, and those often that COPY or JSON takes as its own.

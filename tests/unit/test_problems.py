@@ -16,6 +16,7 @@ NOT_AT_THE_EDGE = {
     errors.EmbeddedPostgresError,
     errors.NodeIdInUse,
     errors.StagedRowsLost,
+    errors.SpoolOfAnother,
     errors.LeaseLost,
     errors.CancelRequested,
     errors.UploadGone,

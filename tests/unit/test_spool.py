@@ -4,25 +4,28 @@ import os
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
-from storaged.errors import UploadIncomplete, UploadTooLarge
+from storaged.errors import SpoolOfAnother, UploadIncomplete, UploadTooLarge
 from storaged.model import Token
 from storaged.spool.local import GATHER, UNCLAIMED_SECONDS, LocalSpool
 
 TOKEN = Token("a" * 64)
+DATABASE = uuid4()
 
 
 @pytest.fixture
 async def spool(tmp_path: Path) -> LocalSpool:
     spool = LocalSpool(tmp_path)
-    await spool.prepare()
+    await spool.prepare(DATABASE)
     return spool
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    found = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in found if name != "database")
 
 
 async def body(*pieces: bytes, error: Exception | None = None) -> AsyncIterator[bytes]:
@@ -84,3 +87,9 @@ async def test_deleting_twice_is_harmless(spool: LocalSpool) -> None:
     await spool.delete(TOKEN)
     await spool.delete(TOKEN)
     assert not await spool.has(TOKEN)
+
+
+async def test_a_spool_serves_the_database_that_used_it_first(spool: LocalSpool, tmp_path: Path) -> None:
+    await LocalSpool(tmp_path).prepare(DATABASE)
+    with pytest.raises(SpoolOfAnother, match=f"another database .{DATABASE}"):
+        await LocalSpool(tmp_path).prepare(uuid4())
