@@ -19,8 +19,9 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, TypedDict, TypeVar
 
@@ -32,7 +33,12 @@ ENDED: Final = frozenset({"completed", "failed", "cancelled", "dropped"})
 START_SECONDS: Final = 60.0
 STORE_SECONDS: Final = 120.0
 
+PAGE: Final = 500
+"""The most reports that its API gives at a time."""
+
 Answer = TypeVar("Answer")
+Struct = dict[int, Any]
+"""A struct of CodeChecker's Thrift API: its fields by their numbers."""
 
 
 class CodeCheckerError(Exception):
@@ -43,8 +49,9 @@ class Report(TypedDict):
     """A report as tests compare it.
 
     A range is `[file, start line, start column, end line, end column]`; an event is a range and its message, an entry
-    of `extended` is its type (0 note, 10 macro), a range and its message. `severity` is CodeChecker's number. Times are
-    UTC, `YYYY-MM-DD HH:MM:SS.ffffff`. `id` tells whether a row was kept or replaced.
+    of `extended` is its type (0 note, 10 macro), a range and its message. `contents` has, by path, the SHA-256 of what
+    each of its files held when the report was last seen in it. `severity` is CodeChecker's number. Times are UTC,
+    `YYYY-MM-DD HH:MM:SS.ffffff`. `id` tells whether a row was kept or replaced.
     """
 
     checker: str
@@ -59,6 +66,7 @@ class Report(TypedDict):
     events: list[list[Any]]
     positions: list[list[Any]]
     extended: list[list[Any]]
+    contents: dict[str, str | None]
     id: int
     detection_status: str
     detected_at: str
@@ -124,20 +132,19 @@ class CodeChecker:
     ) -> Outcome:
         """Store report folders into a run, and wait until the server's task has ended.
 
-        Uses `--detach` and looks at the task in the server's database: the client itself asks only every five seconds.
+        Uses `--detach`, which prints the task's token last, and looks at the task in the server's database: the client
+        itself asks only every five seconds.
         """
         paths = [folders] if isinstance(folders, Path) else list(folders)
         options = ["-n", run, "-j", "1", "--detach", *(["--force"] if force else [])]
         options += ["--tag", tag] if tag else []
         options += ["--description", description] if description else []
         options += ["--trim-path-prefix", *trim] if trim else []
-        before = self._tasks()
         done = self._run("store", *map(str, paths), *options, "--url", self.url)
         log = done.stdout + done.stderr
-        new = self._tasks().keys() - before.keys()
-        if done.returncode != 0 or not new:
+        if done.returncode != 0:
             return Outcome(status="refused", log=log, comments="")
-        return self._ended(new.pop(), log)
+        return self._ended(done.stdout.split()[-1], log)
 
     def store_archive(self, archive: bytes, run: str) -> Outcome:
         """Store an archive that the client did not make (`pack`), and wait until the server's task has ended."""
@@ -150,11 +157,9 @@ class CodeChecker:
 
     def reports(self, run: str) -> list[Report]:
         """Every report of a run, of every detection and review status, with its bug path; none of an unknown run."""
-        if not self.rows("SELECT 1 FROM runs WHERE name = ?", [run]):
-            return []
-        filters = ["--detection-status", *DETECTION_STATUSES, "--review-status", *REVIEW_STATUSES, "--uniqueing", "off"]
-        found = self._json("cmd", "results", run, "--details", "-o", "json", *filters, "--url", self.url)
-        return sorted(map(report_of, found), key=sort_key)
+        runs = [number for (number,) in self.rows("SELECT id FROM runs WHERE name = ?", [run])]
+        contents = dict(self.rows("SELECT id, content_hash FROM files"))
+        return sorted((report_of(raw, contents) for number in runs for raw in self._results(number)), key=sort_key)
 
     def history(self, run: str) -> list[Store]:
         """The stores of a run, newest first."""
@@ -163,6 +168,10 @@ class CodeChecker:
             " JOIN runs r ON r.id = h.run_id WHERE r.name = ? ORDER BY h.id DESC"
         )
         return [store_of(row, self._analyzers(row[0])) for row in self.rows(query, [run])]
+
+    def duration(self, run: str) -> float | None:
+        """How many seconds the analyses of the run's last store took together; None of an unknown run."""
+        return next((seconds for (seconds,) in self.rows("SELECT duration FROM runs WHERE name = ?", [run])), None)
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Read the product's database, for what the client does not show."""
@@ -175,6 +184,18 @@ class CodeChecker:
     def _analyzers(self, history: int) -> dict[str, Counts]:
         query = "SELECT analyzer_type, successful, failed FROM analyzer_statistics WHERE run_history_id = ?"
         return {name: Counts(successful=good, failed=bad) for name, good, bad in self.rows(query, [history])}
+
+    def _results(self, run: int) -> Iterator[Struct]:
+        """What `CodeChecker cmd results --details` asks for, without the start of a client."""
+        reports = {"6": _numbers("i32", range(len(REVIEW_STATUSES))), "11": {"tf": 0}}  # of all statuses, not uniqued
+        reports["7"] = _numbers("i32", range(len(DETECTION_STATUSES)))
+        arguments = {"1": _numbers("i64", [run]), "2": {"i64": PAGE}, "5": {"rec": reports}, "7": {"tf": 1}}
+        page: list[Struct] = []
+        for first in count(step=PAGE):
+            page = _plain(self._call("getRunResults", {**arguments, "3": {"i64": first}})["0"])
+            yield from page
+            if len(page) < PAGE:
+                return
 
     def _call(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Call a function of the product's API in Thrift's JSON protocol; returns the fields of the result."""
@@ -202,12 +223,6 @@ class CodeChecker:
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(self.executable), *arguments]
         return subprocess.run(command, env=_environment(self), capture_output=True, text=True, check=False)
-
-    def _json(self, *arguments: str) -> Any:
-        done = self._run(*arguments)
-        if done.returncode != 0:
-            raise CodeCheckerError(f"CodeChecker {' '.join(arguments)}: {done.stdout}{done.stderr}")
-        return json.loads(done.stdout)
 
 
 @contextlib.contextmanager
@@ -244,28 +259,33 @@ def wait_for(condition: Callable[[], Answer | None], seconds: float, failure: st
     return answer
 
 
-def report_of(raw: dict[str, Any]) -> Report:
-    """Our plain form of a report as `CodeChecker cmd results --details -o json` shows it."""
-    details = raw["details"]
+def report_of(raw: Struct, contents: Mapping[int, str]) -> Report:
+    """Our plain form of the API's ReportData; `contents` are hashes by the number of the file."""
+    details = raw[16]
+    events = [(event, event[6], event[7]) for event in details[1]]
+    positions = [(position, position[5], position[6]) for position in details[2]]
+    extended = [({n - 1: value for n, value in data.items()}, data[7], data[8]) for data in details[3]]
+    named = {raw[4]: raw[7], **{path: number for _, number, path in (*events, *positions, *extended)}}
     return Report(
-        checker=raw["checkerId"],
-        analyzer=raw["analyzerName"],
-        report_hash=raw["bugHash"],
-        file=raw["checkedFile"],
-        message=raw["checkerMsg"],
-        line=raw["line"],
-        column=raw["column"],
-        severity=raw["severity"],
-        path_length=raw["bugPathLength"],
-        events=[[*_range(event), event["msg"]] for event in details["pathEvents"]],
-        positions=[_range(position) for position in details["executionPath"]],
-        extended=[[data["type"], *_range(data), data["message"]] for data in details["extendedData"]],
-        id=raw["reportId"],
-        detection_status=DETECTION_STATUSES[raw["detectionStatus"]],
-        detected_at=raw["detectedAt"],
-        fixed_at=raw["fixedAt"],
-        review_status=REVIEW_STATUSES[raw["reviewData"]["status"]],
-        annotations=raw["annotations"],
+        checker=raw[2],
+        analyzer=raw[17],
+        report_hash=raw[3],
+        file=raw[4],
+        message=raw[5],
+        line=raw[8],
+        column=raw[9],
+        severity=raw[10],
+        path_length=raw[15],
+        events=[[*_range(event, path), event[5]] for event, _, path in events],
+        positions=[_range(position, path) for position, _, path in positions],
+        extended=[[data[0], *_range(data, path), data[5]] for data, _, path in extended],
+        contents={path: contents[number] for path, number in named.items()},
+        id=raw[6],
+        detection_status=DETECTION_STATUSES[raw[12]],
+        detected_at=raw[13],
+        fixed_at=raw.get(14),
+        review_status=REVIEW_STATUSES[raw[11][1]],
+        annotations=raw.get(18, {}),
     )
 
 
@@ -316,8 +336,25 @@ def sort_key(report: Report) -> tuple[Any, ...]:
     return report["report_hash"], report["file"], report["line"], report["column"], report["events"]
 
 
-def _range(raw: dict[str, Any]) -> list[Any]:
-    return [raw["filePath"], raw["startLine"], raw["startCol"], raw["endLine"], raw["endCol"]]
+def _range(raw: Struct, path: str) -> list[Any]:
+    """Of a struct whose fields 1 to 4 are start line, start column, end line and end column."""
+    return [path, raw[1], raw[2], raw[3], raw[4]]
+
+
+def _numbers(kind: str, values: Iterable[int]) -> dict[str, Any]:
+    """A list of integers in Thrift's JSON protocol."""
+    listed = list(values)
+    return {"lst": [kind, len(listed), *listed]}
+
+
+def _plain(typed: dict[str, Any]) -> Any:
+    """A typed value of Thrift's JSON protocol as a plain one; a struct becomes a dict of its fields by number."""
+    ((kind, value),) = typed.items()
+    if kind == "rec":
+        return {int(number): _plain(field) for number, field in value.items()}
+    if kind == "lst":
+        return [_plain({value[0]: item}) for item in value[2:]]
+    return value[3] if kind == "map" else value
 
 
 def _environment(reference: CodeChecker) -> dict[str, str]:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ import asyncpg
 import orjson
 import pytest
 
+from tests.acceptance.codechecker import EXECUTABLE_VARIABLE, running_codechecker
+from tests.acceptance.comparison import Comparison
 from tests.acceptance.daemons import DaemonProcess, running_daemon
+from tests.acceptance.storaged_system import Storaged
 from tests.archives import REAL_DATA, expected_xerces, unpack_xerces
 from tests.conftest import TEMPLATE, database_of
 
@@ -27,6 +31,12 @@ def daemon(database_url: str, tmp_path: Path) -> Iterator[DaemonProcess]:
 @pytest.fixture(scope="module")
 def shared_database_url(postgres_url: str) -> Iterator[str]:
     """A database for the tests of a module that leave each other alone."""
+    with fresh_database(postgres_url) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(postgres_url: str) -> Iterator[str]:
     name = f"test_{uuid4().hex}"
     run_sql(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
     yield database_of(postgres_url, name)
@@ -39,6 +49,23 @@ def shared_daemon(shared_database_url: str, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("shared")
     with running_daemon(shared_database_url, folder, testing=True, poll_seconds=3600) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def comparison(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comparison]:
+    """A real CodeChecker server and a daemon; skips where there is no CodeChecker, fails so on CI."""
+    executable = os.environ.get(EXECUTABLE_VARIABLE)
+    if not executable:
+        reason = f"{EXECUTABLE_VARIABLE} does not name a CodeChecker 6.29.1 executable"
+        if os.environ.get("CI"):
+            pytest.fail(f"{reason}, and the comparison with it is part of CI")
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("comparison")
+    with ExitStack() as stack:
+        database_url = stack.enter_context(fresh_database(postgres_url))
+        daemon = stack.enter_context(running_daemon(database_url, folder))
+        codechecker = stack.enter_context(running_codechecker(Path(executable), folder / "codechecker"))
+        yield Comparison(codechecker, Storaged(daemon), folder)
 
 
 def run_sql(database_url: str, statement: str, *arguments: Any) -> list[Any]:
