@@ -69,6 +69,9 @@ class Client:
         content = {} if comment is None else {"comment": comment}
         return self._job(self._request("POST", f"/jobs/{quote(token, safe='')}/cancel", content=content))
 
+    def retry(self, token: str) -> JsonObject:
+        return self._job(self._request("POST", f"/jobs/{quote(token, safe='')}/retry"))
+
     def runs(self) -> Iterator[JsonObject]:
         return self._pages(f"{self._product}/runs", "runs")
 

@@ -130,7 +130,7 @@ def _describe(job: JsonObject) -> tuple[str, int, int | None]:
 def _describe_queue(job: JsonObject) -> str:
     text = f"{job['status'].capitalize()}"
     if job.get("position") is not None:
-        text += f", number {job['position']} in the queue"
+        text += f", {job['position']} before it in the queue"
     if job.get("estimated_seconds") is not None:
         text += f", about {job['estimated_seconds']:.0f} s"
     return text

@@ -116,6 +116,7 @@ def start_quickly(config: Path | None, **flags: Any) -> None:
     """Start a daemon, store a small real analysis, show its results, and serve until Ctrl-C."""
     settings = load_settings(config, **{"log_level": "warning", **flags})
     configure_logs(settings)
+    warn_of_exposure(settings)
     run(quickstart(settings))
 
 
@@ -155,13 +156,15 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return uvloop.run(coroutine)
 
 
+def warn_of_exposure(settings: Settings) -> None:
+    """At each start that is open to others than this machine."""
+    if settings.insecure_open:
+        click.echo(f"WARNING: listening on {settings.host}, and whoever reaches it may do everything.", err=True)
+
+
 async def _serve(settings: Settings) -> None:
     configure_logs(settings)
-    if settings.insecure_open:
-        click.echo(
-            f"WARNING: listening on {settings.host} and whoever reaches it may do everything.",
-            err=True,
-        )
+    warn_of_exposure(settings)
     await daemon.serve(settings, lambda url: click.echo(f"storaged listens on {url}", err=True))
 
 

@@ -1,4 +1,4 @@
-"""`storectl jobs`: look at jobs, wait for them, cancel them."""
+"""`storectl jobs`: look at jobs, wait for them, cancel and retry them."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -82,6 +82,20 @@ def cancel(tokens: tuple[str, ...], comment: str | None, address: Address, outpu
     """
     client = Client(address)
     found, refused = _each(tokens, lambda token: client.cancel(token, comment))
+    _write(found, output)
+    sys.exit(1 if refused else 0)
+
+
+@jobs.command()
+@click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...")
+@url_option
+@output_option
+def retry(tokens: tuple[str, ...], address: Address, output: str) -> None:
+    """Enqueue failed or dropped jobs again, while their uploads are kept. The tokens stay.
+
+    Exits with 0 when all requests were taken, else with 1.
+    """
+    found, refused = _each(tokens, Client(address).retry)
     _write(found, output)
     sys.exit(1 if refused else 0)
 

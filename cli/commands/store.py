@@ -56,8 +56,10 @@ def store(
     Exit codes: 0 stored, 4 failed, 16 cancelled or dropped, 8 --timeout has passed, 1 the daemon cannot be reached or
     refuses, 2 wrong usage.
     """
+    if name is not None and not name.strip():
+        raise click.UsageError("The run's name is empty. Is the variable that it comes from set?")
     report_folders = find_report_folders(folders)
-    texts = {"run": name or run_name(report_folders), "tag": tag, "description": description}
+    texts = {"run": run_name(report_folders) if name is None else name, "tag": tag, "description": description}
     query = [
         *((key, text) for key, text in texts.items() if text is not None),
         *(("trim_path_prefix", prefix) for prefix in trim_path_prefix),

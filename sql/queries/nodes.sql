@@ -122,7 +122,8 @@ SELECT
                 THEN format(' The job was enqueued again after attempt %s of %s.', attempt, :max_attempts::integer)
             WHEN outcome = 'dropped' AND :retry::boolean
                 THEN format(' That was attempt %s of %s.', attempt, :max_attempts::integer)
-        END
+        END,
+        CASE WHEN outcome = 'dropped' THEN ' `storectl jobs retry` enqueues it again while its upload is kept.' END
     )
 FROM rescued
 RETURNING job_id

@@ -1,5 +1,6 @@
 """Is the process alive, and can it do its work."""
 
+import asyncio
 from http import HTTPStatus
 
 from aiohttp import web
@@ -7,6 +8,9 @@ from aiohttp import web
 from storaged.api.encode import json_response
 from storaged.api.keys import SERVICES
 from storaged.errors import DatabaseUnavailable
+
+# A probe waits no longer for the database.
+PATIENCE_SECONDS = 3.0
 
 
 async def livez(_request: web.Request) -> web.Response:
@@ -19,9 +23,9 @@ async def readyz(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     state = {"database": "available", "queue": services.wakeups.mode, "node": services.node}
     try:
-        async with services.engine.connect() as conn:
+        async with asyncio.timeout(PATIENCE_SECONDS), services.engine.connect() as conn:
             await conn.fetchval("SELECT 1")
-    except DatabaseUnavailable as error:
-        state |= {"database": "unavailable", "detail": str(error)}
+    except (DatabaseUnavailable, TimeoutError) as error:
+        state |= {"database": "unavailable", "detail": str(error) or "The database does not answer."}
         return json_response({"status": "unavailable", **state}, status=HTTPStatus.SERVICE_UNAVAILABLE)
     return json_response({"status": "ready", **state})

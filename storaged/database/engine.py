@@ -44,6 +44,11 @@ CONNECTION_ERRORS = (
     asyncpg.TooManyConnectionsError,
     OSError,
 )
+# A server that does not answer at all is away, too: how long a new connection, a free one of the pool, and the end of
+# the pool are waited for.
+CONNECT_SECONDS = 10.0
+ACQUIRE_SECONDS = 30.0
+CLOSE_SECONDS = 5.0
 # How long a block may go on after its connection has ended; statements hear of it at once.
 GIVE_UP_SECONDS = 1.0
 # Who asks the database again and again goes on after these: it may come back, or take what it refuses now.
@@ -65,7 +70,7 @@ class Engine:
         connection is lost in the block: then nobody knows whether the last statement, a COMMIT perhaps, was done.
         """
         try:
-            connection = await self._pool.acquire()
+            connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
         except CONNECTION_ERRORS as error:
             raise DatabaseUnavailable(f"The database gives no connection: {error}") from error
         try:
@@ -142,24 +147,40 @@ async def _given_up_when_lost(connection: Any) -> AsyncIterator[None]:
 async def open_engine(dsn: str, *, connections: int = 10) -> AsyncIterator[Engine]:
     """Open the pool; raises DatabaseUnavailable, or SchemaError for a server older than PostgreSQL 14."""
     try:
-        pool = await asyncpg.create_pool(dsn, min_size=1, max_size=connections, init=prepare_connection)
+        pool = await asyncpg.create_pool(
+            dsn, min_size=1, max_size=connections, init=prepare_connection, timeout=CONNECT_SECONDS
+        )
     except (*CONNECTION_ERRORS, asyncpg.PostgresError, ValueError) as error:
         raise DatabaseUnavailable(f"Cannot connect to the database: {error}") from error
     try:
         await _check_server(pool)
         yield Engine(pool, dsn)
     finally:
-        await pool.close()
+        await _close(pool)
 
 
 async def open_connection(dsn: str) -> asyncpg.Connection:
     """One connection of its own, set up as those of the pool; the caller closes it."""
     try:
-        connection = await asyncpg.connect(dsn)
-    except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
+    except (*CONNECTION_ERRORS, asyncpg.PostgresError, ValueError) as error:
         raise DatabaseUnavailable(f"Cannot connect to the database: {error}") from error
-    await prepare_connection(connection)
+    try:
+        await prepare_connection(connection)
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    """Close the connections, or cut them when the server says nothing."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        log.warning("the database does not answer: its connections are cut")
+        pool.terminate()
 
 
 async def prepare_connection(connection: asyncpg.Connection) -> None:

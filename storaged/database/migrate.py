@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
+
 from storaged.database.sql import Connection, load_queries, sql_folder
 from storaged.errors import SchemaError
 
@@ -54,12 +56,12 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
     """Bring the schema up to the newest migration and say which were applied.
 
     Each migration is a transaction of its own, under an advisory lock, so that daemons that start together do not
-    race. Raises SchemaError when the database has migrations that this daemon does not know.
+    race. Raises SchemaError when the database has migrations that this daemon does not know, or refuses one.
     """
     known = list_migrations() if migrations is None else migrations
     await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
     try:
-        await connection.execute(_LEDGER)
+        await _make_ledger(connection)
         applied = await applied_numbers(connection)
         check_not_newer(applied, known)
         missing = [migration for migration in known if migration.number not in applied]
@@ -92,7 +94,27 @@ def check_not_newer(applied: set[int], known: list[Migration]) -> None:
         )
 
 
+async def _make_ledger(connection: Connection) -> None:
+    try:
+        await connection.execute(_LEDGER)
+    except asyncpg.PostgresError as error:
+        raise SchemaError(
+            f"The table of migrations cannot be made: {error}. The database user must be allowed to create tables in "
+            "the schema `public`, and the database must not be read-only."
+        ) from error
+
+
 async def _apply(connection: Connection, migration: Migration) -> None:
+    try:
+        await _apply_whole(connection, migration)
+    except asyncpg.PostgresError as error:
+        raise SchemaError(
+            f"Migration {migration.number:04d} {migration.name} cannot be applied: {error}. "
+            "The database user must be allowed to create tables in the schema `public`; nothing of it was kept."
+        ) from error
+
+
+async def _apply_whole(connection: Connection, migration: Migration) -> None:
     async with connection.transaction():
         await connection.execute(migration.path.read_text(encoding="utf-8"))
         await connection.execute(

@@ -24,6 +24,9 @@ RESULT_SUFFIXES: Final = (".plist", ".sarif")
 # Read by nobody yet: blame/, and in report folders what CodeChecker's analyses leave beside the result files.
 KNOWN: Final = (REPORTS, SOURCES, "blame/")
 
+# So many lines of a skip file that are no rules are told, the rest is counted.
+LINES_NAMED: Final = 10
+
 SHA256_HEX: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -78,8 +81,11 @@ def warnings(
 ) -> Iterator[str]:
     """What is odd but does no harm; `given` are the paths of the sources in the archive."""
     for folder, rules in folders.items():
-        for number, line in rules.skip.ignored:
+        ignored = rules.skip.ignored
+        for number, line in ignored[:LINES_NAMED]:
             yield f"{REPORTS}{folder}/{SKIP_FILE}: line {number} is ignored, it starts with no + or -: {line:.99}"
+        if len(ignored) > LINES_NAMED:
+            yield f"{REPORTS}{folder}/{SKIP_FILE}: {len(ignored) - LINES_NAMED} more lines are ignored."
     if HASHES not in sizes:
         yield f"The archive has no {HASHES}, so its reports are stored without sources."
     unhashed = [path for path in given if path not in hashes] if hashes else []

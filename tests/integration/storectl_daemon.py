@@ -89,6 +89,13 @@ class Daemon:
         job.update(status="cancelled", cancel_requested=True)
         return web.json_response(job)
 
+    async def retry(self, request: web.Request) -> web.StreamResponse:
+        job = self.jobs[request.match_info["token"]]
+        if job["status"] not in {"failed", "dropped"}:
+            return problem(409, "Only failed and dropped jobs can be retried.")
+        job.update(status="enqueued")
+        return web.json_response(job)
+
     async def runs(self, request: web.Request) -> web.StreamResponse:
         return self._page(request, "runs")
 
@@ -176,6 +183,7 @@ def _routes(daemon: Daemon, prefix: str) -> Iterator[web.RouteDef]:
         ("GET", f"{product}/reports", "reports"),
         ("GET", job, "job"),
         ("POST", f"{job}/cancel", "cancel"),
+        ("POST", f"{job}/retry", "retry"),
     ):
         yield web.route(method, path, partial(daemon.dispatch, kind))
 

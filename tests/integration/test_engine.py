@@ -4,10 +4,16 @@ import asyncio
 
 import pytest
 
+from storaged.database.copy import copy_rows
 from storaged.database.engine import Engine
 from storaged.database.sql import Connection
 from storaged.errors import DatabaseUnavailable
 
+SLEEPY_TABLE = """
+CREATE TABLE sleepy (text text);
+CREATE FUNCTION sleep_long() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE INSERT ON sleepy FOR EACH ROW EXECUTE FUNCTION sleep_long();
+"""
 TERMINATE = "SELECT count(pg_terminate_backend(pid)) FROM unnest($1::integer[]) AS others (pid)"
 SLEEPERS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
 
@@ -25,6 +31,18 @@ async def test_a_connection_that_is_terminated_in_a_statement_is_database_unavai
         with pytest.raises(DatabaseUnavailable, match="lost"):
             await sleeping
         assert await other.fetchval("SELECT to_regclass('lost')") is None
+    await assert_usable(engine)
+
+
+async def test_a_copy_whose_connection_is_terminated_while_the_server_does_not_read_is_database_unavailable(
+    engine: Engine,
+) -> None:
+    async with engine.connect() as other:
+        await other.execute(SLEEPY_TABLE)
+        copying = asyncio.create_task(copy_into_sleepy(engine))
+        await terminate_the_sleeper(other)
+        with pytest.raises(DatabaseUnavailable, match="lost"):
+            await copying
     await assert_usable(engine)
 
 
@@ -46,6 +64,11 @@ async def sleep_in_a_transaction(engine: Engine) -> None:
     async with engine.begin() as conn:
         await conn.execute("CREATE TABLE lost (n integer)")
         await conn.fetchval("SELECT pg_sleep(600)")
+
+
+async def copy_into_sleepy(engine: Engine) -> None:
+    async with engine.connect() as conn:
+        await copy_rows(conn, "sleepy", ["text"], b"a line\n" * 2_000_000)
 
 
 async def terminate_the_sleeper(other: Connection) -> None:

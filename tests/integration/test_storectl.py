@@ -360,6 +360,23 @@ def test_jobs_are_cancelled_with_a_comment(daemon: Daemon) -> None:
     assert "nothing to cancel" in result.stderr
 
 
+def test_a_dropped_job_is_retried_under_its_token(daemon: Daemon) -> None:
+    daemon.add_job(status="dropped")
+    result = storectl(daemon, "jobs", "retry", TOKEN, "-o", "json")
+    assert result.exit_code == 0
+    assert [(job["token"], job["status"]) for job in json.loads(result.stdout)] == [(TOKEN, "enqueued")]
+    result = storectl(daemon, "jobs", "retry", TOKEN)
+    assert result.exit_code == 1
+    assert "Only failed and dropped" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_an_empty_run_name_is_not_taken_for_none_given(daemon: Daemon, tmp_path: Path, name: str) -> None:
+    result = storectl(daemon, "store", str(tmp_path), "--name", name)
+    assert result.exit_code == 2
+    assert "name is empty" in result.stderr
+
+
 # runs and results
 
 

@@ -30,6 +30,12 @@ UNION ALL
 SELECT 'function', proname, pg_get_functiondef(oid), '', '', '', '', '', '', '', ''
 FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 UNION ALL
+SELECT 'view', relname, pg_get_viewdef(oid), '', '', '', '', '', '', '', ''
+FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'v'
+UNION ALL
+SELECT 'product', endpoint, display_name, description, weight::text, run_limit::text, report_limit::text, '', '', '', ''
+FROM product
+UNION ALL
 SELECT 'trigger', tgrelid::regclass::text, pg_get_triggerdef(oid), '', '', '', '', '', '', '', ''
 FROM pg_trigger WHERE NOT tgisinternal
 ORDER BY 1, 2, 3, 4, 5, 6
@@ -67,11 +73,19 @@ async def test_a_daemon_older_than_the_schema_refuses(database_url: str) -> None
     await connection.close()
 
 
+async def test_a_database_that_may_not_be_written_is_told_in_one_sentence(empty_database_url: str) -> None:
+    connection = await open_connection(empty_database_url)
+    await connection.execute("SET default_transaction_read_only = on")
+    with pytest.raises(SchemaError, match=r"cannot be made: cannot execute CREATE TABLE in a read-only transaction"):
+        await migrate(connection)
+    await connection.close()
+
+
 async def test_a_migration_that_fails_leaves_nothing_behind(empty_database_url: str, tmp_path: Path) -> None:
     (tmp_path / "0001_good.sql").write_text("CREATE TABLE kept (id integer);")
     (tmp_path / "0002_bad.sql").write_text("CREATE TABLE half (id integer); SELECT 1 / 0;")
     connection = await open_connection(empty_database_url)
-    with pytest.raises(asyncpg.DivisionByZeroError):
+    with pytest.raises(SchemaError, match=r"0002 bad cannot be applied: division by zero"):
         await migrate(connection, list_migrations(tmp_path))
     tables = {row[0] for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
     assert tables == {"kept", "schema_migration"}

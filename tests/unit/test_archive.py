@@ -61,6 +61,12 @@ def test_an_empty_archive_is_a_store_without_reports(tmp_path: Path) -> None:
     assert (found.result_files, found.sources, found.warnings) == ((), {}, ())
 
 
+def test_a_skip_file_of_nonsense_brings_few_warnings(tmp_path: Path) -> None:
+    entries: dict[str, bytes | str] = {"reports/0/skip_file": "nonsense\n" * 5000, "content_hashes.json": "{}"}
+    *named, rest = surveyed(tmp_path, entries).warnings
+    assert (len(named), rest) == (10, "reports/0/skip_file: 4990 more lines are ignored.")
+
+
 def test_what_is_odd_but_does_no_harm_is_told(tmp_path: Path) -> None:
     entries: dict[str, bytes | str] = {
         "reports/0/skip_file": "-/a\nnonsense\n",
