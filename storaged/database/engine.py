@@ -85,8 +85,8 @@ class Engine:
     async def _released(self, connection: Any) -> AsyncIterator[None]:
         try:
             yield
-        except asyncpg.InterfaceError as error:
-            # What asyncpg says of a connection that is closed, and of wrong use.
+        except (asyncpg.InterfaceError, RuntimeError) as error:
+            # What asyncpg, and uvloop below it, say of a connection that is closed, and of wrong use.
             if _is_gone(connection):
                 raise _lost(error) from error
             raise
