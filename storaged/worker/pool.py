@@ -138,6 +138,11 @@ class Worker:
             raise error from RemoteTraceback(f"\n{trace}")
         return result
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether an idle process is gone: all that can be read from one is the end of the stream."""
+        return self._connection.poll()
+
     def kill(self) -> None:
         """End the process whatever it does; a thread that waits for its answer learns of it."""
         self._process.kill()
@@ -208,7 +213,7 @@ class WorkerPool:
         Raises what the function raises, and WorkerDied when its process ended before it answered. Cancelling the
         caller kills the process, since nothing else stops a computation.
         """
-        worker = await self._free.get()
+        worker = await self._take()
         self._busy += 1
         call = asyncio.get_running_loop().run_in_executor(self._threads, worker.call, function, args)
         try:
@@ -223,6 +228,14 @@ class WorkerPool:
             self._busy -= 1
         self._free.put_nowait(worker)
         return result
+
+    async def _take(self) -> Worker:
+        """A free worker; one that died while it was idle costs nobody a call."""
+        while (worker := await self._free.get()).has_ended:
+            nothing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            nothing.set_result(None)
+            self._replace(worker, nothing)
+        return worker
 
     async def close(self) -> None:
         """End all processes: idle ones leave, those in a call are killed."""
