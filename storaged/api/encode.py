@@ -1,5 +1,6 @@
 """JSON as the API speaks it: times in RFC 3339 UTC with a Z, states in lower case."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -15,6 +16,11 @@ def json_bytes(value: Any) -> bytes:
 
 def json_response(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(body=json_bytes(value), status=status, content_type="application/json", headers=headers)
+
+
+async def large_json_response(value: Any) -> web.Response:
+    """As `json_response`, encoded in a thread, so that a large answer does not hold up the loop."""
+    return web.Response(body=await asyncio.to_thread(json_bytes, value), content_type="application/json")
 
 
 def job_object(job: Job, position: int | None = None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BeforeValidator, Field
 
-from storaged.api.encode import json_response
+from storaged.api.encode import large_json_response
 from storaged.api.keys import SERVICES
 from storaged.api.params import AnyText, Id, Query, read_query
 from storaged.errors import BadRequest
@@ -14,6 +14,8 @@ from storaged.store import products, reports, runs
 from storaged.store.severities import Severity
 
 PAGE_LIMIT = 5000
+# Bug paths are large: decoding more of them at once would hold up the loop.
+DETAILED_PAGE_LIMIT = 500
 
 
 def _severity(text: Any) -> Any:
@@ -38,7 +40,7 @@ class ReportOptions(Query):
 
 
 async def list_reports(request: web.Request) -> web.Response:
-    """Reports in the order of their ids; `next` is the `after` of the next page."""
+    """Reports in the order of their ids; `next` is the `after` of the next page, which has 500 at most with details."""
     query = read_query(request, ReportQuery)
     where = reports.ReportFilter(
         runs=query.run,
@@ -48,15 +50,16 @@ async def list_reports(request: web.Request) -> web.Response:
         files=query.file,
         report_hashes=query.report_hash,
     )
+    limit = min(query.limit, DETAILED_PAGE_LIMIT) if query.details else query.limit
     async with request.app[SERVICES].engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
         for name in query.run:
             await runs.get_run(conn, product.id, product.endpoint, name)
         found = await reports.list_reports(
-            conn, product.id, where, after=query.after, limit=query.limit, details=query.details
+            conn, product.id, where, after=query.after, limit=limit, details=query.details
         )
-    following = found[-1]["id"] if len(found) == query.limit else None
-    return json_response({"reports": found, "next": following})
+    following = found[-1]["id"] if len(found) == limit else None
+    return await large_json_response({"reports": found, "next": following})
 
 
 async def get_report(request: web.Request) -> web.Response:
@@ -68,7 +71,7 @@ async def get_report(request: web.Request) -> web.Response:
         report = await reports.get_report(conn, product.id, product.endpoint, report_id)
         if options.source:
             report["sources"] = await reports.get_sources(conn, product.id, report_id)
-    return json_response(report)
+    return await large_json_response(report)
 
 
 def _report_id(text: str) -> int:
