@@ -1,0 +1,698 @@
+"""Daemons, workers, connections and clients that are killed or stopped, and what becomes of the jobs."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from storaged.database.engine import open_connection
+from storaged.model import JobKind, JobStatus, ProductId, Token
+from storaged.queue import jobs
+from tests.acceptance.calls import (
+    PATIENCE,
+    Answer,
+    call,
+    eventually,
+    get,
+    get_job,
+    post_json,
+    post_store,
+    reports_of,
+    store,
+    texts,
+    until,
+    until_ended,
+    until_status,
+)
+from tests.acceptance.conftest import run_sql
+from tests.acceptance.daemons import DaemonProcess, clean_environment, free_port, running_daemon
+from tests.acceptance.uploads import bulky_result_file, one_report, report, upload
+from tests.plists import plist
+
+DEFAULT = ProductId(1)
+FOREVER = 600
+BULKY_FILES = 48
+
+
+@pytest.fixture(scope="module")
+def bulky() -> bytes:
+    """An upload that takes some seconds to parse."""
+    data = bulky_result_file(3)
+    return upload({f"{number:02}.plist": data for number in range(BULKY_FILES)})
+
+
+def dummy(database_url: str, seconds: int, *, fail: bool = False, run: str | None = None) -> str:
+    """Enqueue a job that counts seconds."""
+
+    async def enqueue() -> str:
+        connection = await open_connection(database_url)
+        try:
+            job = await jobs.enqueue(
+                connection,
+                kind=JobKind.DUMMY,
+                product_id=None if run is None else DEFAULT,
+                run=run,
+                username=None,
+                summary="dummy",
+                arguments={"seconds": seconds, "fail": fail},
+                token=jobs.new_token(),
+            )
+        finally:
+            await connection.close()
+        return job.token
+
+    return asyncio.run(enqueue())
+
+
+def read_job(database_url: str, token: str) -> Any:
+    """A job as it stands in the database, with no daemon there."""
+
+    async def read() -> Any:
+        connection = await open_connection(database_url)
+        try:
+            return await jobs.get(connection, Token(token))
+        finally:
+            await connection.close()
+
+    return asyncio.run(read())
+
+
+def embedded_url(daemon: DaemonProcess) -> str:
+    return f"postgresql://storaged@/storaged?host={daemon.data_dir / 'postgres' / 'run'}"
+
+
+def workers_of(daemon: DaemonProcess) -> list[psutil.Process]:
+    """The processes that parse."""
+    assert daemon.process is not None
+    found = []
+    for child in psutil.Process(daemon.process.pid).children():
+        with suppress(psutil.NoSuchProcess):
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
+def processes_about(folder: Path) -> list[psutil.Process]:
+    """Whatever runs with the folder's name on its command line, but for the caller."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess):
+            if str(folder) in " ".join(process.cmdline()) and process.pid != os.getpid():
+                found.append(process)
+    return found
+
+
+def in_background(work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+    """Run it in a thread of its own; a thread that hangs does not outlive the tests."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(*arguments))
+        except BaseException as error:  # noqa: BLE001 (it is raised where the result is asked for)
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+WaitingClient = Callable[[DaemonProcess, str], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def waiting_client() -> Iterator[WaitingClient]:
+    """Starts `storectl jobs wait` and returns it once it has told that it waits."""
+    clients: list[subprocess.Popen[str]] = []
+
+    def start(daemon: DaemonProcess, token: str) -> "subprocess.Popen[str]":
+        clients.append(daemon.storectl_process("jobs", "wait", token))
+        stderr = clients[-1].stderr
+        assert stderr is not None
+        line = stderr.readline()
+        assert token in line, line
+        return clients[-1]
+
+    yield start
+    for client in clients:
+        client.kill()
+        with client:
+            client.wait()
+
+
+def end_of(client: "subprocess.Popen[str]") -> tuple[int, str]:
+    """The client's exit code, and what it printed."""
+    out, _ = client.communicate(timeout=PATIENCE)
+    return client.returncode, out
+
+
+# The daemon is killed
+
+
+@pytest.mark.parametrize("on_orphan", ["drop", "retry"])
+def test_of_a_killed_daemon_the_queued_jobs_complete_the_running_one_is_seen_to_and_clients_learn_of_it(
+    request: pytest.FixtureRequest, tmp_path: Path, waiting_client: WaitingClient, on_orphan: str
+) -> None:
+    # The one with the embedded database, which outlives its daemon, the other with a database elsewhere.
+    given = None if on_orphan == "drop" else request.getfixturevalue("database_url")
+    settings = {"testing": True, "concurrent_jobs": 1, "on_orphan": on_orphan, "grace_seconds": 0}
+    with running_daemon(given, tmp_path, **settings) as daemon:
+        running = dummy(given or embedded_url(daemon), 2, run="one")
+        until_status(daemon, running, "running")
+        runs = ["one", "one", "two", "three", "four"]
+        queued = [store(daemon, run, one_report(number)) for number, run in enumerate(runs)]
+        clients = [waiting_client(daemon, token) for token in (running, queued[1], queued[4])]
+        daemon.kill()
+        daemon.start()
+        polls = [in_background(until_ended, daemon, token) for token in queued]
+        ended = [poll.result(PATIENCE) for poll in polls]
+        assert [(job["status"], job["attempt"]) for job in ended] == [("completed", 1)] * 5
+        assert ended[0]["finished_at"] < ended[1]["started_at"]
+        codes = [end_of(client)[0] for client in clients]
+        job = get_job(daemon, running)
+        assert job["comments"][0]["text"].startswith("DROPPED!\n")
+        if on_orphan == "drop":
+            assert (job["status"], job["attempt"], codes) == ("dropped", 1, [16, 0, 0])
+        else:
+            assert (job["status"], job["attempt"], codes) == ("completed", 2, [0, 0, 0])
+        assert [found["message"] for found in reports_of(daemon, "one") if found["fixed_at"] is None] == ["bad 1"]
+        assert daemon.stop() == 0
+
+
+def test_a_daemon_that_is_killed_in_the_middle_of_a_store_leaves_nothing_of_it_and_it_can_be_retried(
+    daemon: DaemonProcess, database_url: str, bulky: bytes
+) -> None:
+    until_ended(daemon, store(daemon, "r", one_report(7)))
+    token = store(daemon, "r", bulky)
+    until(daemon, token, lambda job: job["progress"]["phase"] == "parse")
+    workers = workers_of(daemon)
+    daemon.kill()
+    _, alive = psutil.wait_procs(workers, timeout=PATIENCE)
+    assert alive == []
+    daemon.start()
+    assert get_job(daemon, token)["status"] == "dropped"
+    assert [found["message"] for found in reports_of(daemon, "r")] == ["bad 7"]
+    eventually(lambda: run_sql(database_url, "SELECT FROM staged_report LIMIT 1") == [])
+    assert call(daemon, "POST", f"/api/v1/jobs/{token}/retry").status == 200
+    job = until_ended(daemon, token)
+    assert (job["status"], job["attempt"]) == ("completed", 2)
+    assert daemon.stop() == 0
+    assert list((daemon.data_dir / "spool").glob("*.zip")) == []
+    assert [path for path in (daemon.data_dir / "scratch").rglob("*") if path.is_file()] == []
+
+
+# The daemon is stopped
+
+
+def test_a_stopped_daemon_lets_running_jobs_end_within_the_grace_time_and_keeps_the_queued_ones(
+    database_url: str, tmp_path: Path
+) -> None:
+    with running_daemon(database_url, tmp_path, testing=True, concurrent_jobs=1, grace_seconds=60) as daemon:
+        running = dummy(database_url, 2)
+        until_status(daemon, running, "running")
+        queued = store(daemon, "r", one_report())
+        told = in_background(until_ended, daemon, running)
+        assert daemon.process is not None
+        daemon.process.send_signal(signal.SIGTERM)
+        assert told.result(PATIENCE)["status"] == "completed"
+        assert daemon.process.wait(PATIENCE) == 0
+        assert read_job(database_url, queued).status == JobStatus.ENQUEUED
+        daemon.start()
+        assert until_ended(daemon, queued)["status"] == "completed"
+        assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize(("on_orphan", "status", "attempt"), [("drop", "dropped", 1), ("retry", "enqueued", 0)])
+def test_a_job_that_is_not_done_by_the_end_of_the_grace_time_is_dropped_or_enqueued_again(
+    database_url: str, tmp_path: Path, on_orphan: str, status: str, attempt: int
+) -> None:
+    settings = {"testing": True, "concurrent_jobs": 1, "grace_seconds": 0, "on_orphan": on_orphan}
+    with running_daemon(database_url, tmp_path, **settings) as daemon:
+        running, queued = dummy(database_url, FOREVER), dummy(database_url, 0)
+        until_status(daemon, running, "running")
+        assert daemon.stop() == 0
+        job = read_job(database_url, running)
+        # A shutdown does not burn the attempt of a job that is enqueued again.
+        assert (job.status, job.attempt) == (status, attempt)
+        assert job.comments[0].text.startswith("SHUTDOWN!\n")
+        assert read_job(database_url, queued).status == JobStatus.ENQUEUED
+        # Nobody rescues what has been seen to.
+        daemon.start()
+        if on_orphan == "drop":
+            assert until_ended(daemon, queued)["status"] == "completed"
+            assert len(get_job(daemon, running)["comments"]) == 1
+        else:
+            assert until_status(daemon, running, "running")["attempt"] == 1
+
+
+def test_a_store_that_is_stopped_in_the_middle_keeps_its_upload_and_no_process_is_left(
+    tmp_path: Path, bulky: bytes
+) -> None:
+    with running_daemon(None, tmp_path, grace_seconds=0) as daemon:
+        token = store(daemon, "r", bulky)
+        until(daemon, token, lambda job: job["progress"]["phase"] == "parse")
+        assert daemon.process is not None
+        children = psutil.Process(daemon.process.pid).children(recursive=True)
+        assert len(workers_of(daemon)) == 2
+        assert [process.name() for process in processes_about(daemon.data_dir)] != []
+        assert daemon.stop() == 0
+        _, alive = psutil.wait_procs(children, timeout=PATIENCE)
+        assert alive == []
+        assert processes_about(daemon.data_dir) == []
+        assert [path.name for path in (daemon.data_dir / "spool").glob("*.zip")] == [f"{token}.zip"]
+        daemon.start()
+        assert "SHUTDOWN!" in texts(get_job(daemon, token))
+        assert call(daemon, "POST", f"/api/v1/jobs/{token}/retry").status == 200
+        assert until_ended(daemon, token)["status"] == "completed"
+        assert daemon.stop() == 0
+    assert processes_about(daemon.data_dir) == []
+
+
+def test_a_second_signal_ends_the_daemon_at_once(database_url: str, tmp_path: Path) -> None:
+    with running_daemon(database_url, tmp_path, testing=True, grace_seconds=FOREVER) as daemon:
+        running = dummy(database_url, FOREVER)
+        until_status(daemon, running, "running")
+        workers = workers_of(daemon)
+        assert daemon.process is not None
+        daemon.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "waiting for running jobs" in daemon.log.read_text())
+        assert daemon.process.poll() is None
+        assert daemon.is_ready()
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(PATIENCE) == 1
+        _, alive = psutil.wait_procs(workers, timeout=PATIENCE)
+        assert alive == []
+        daemon.start()
+        assert get_job(daemon, running)["status"] == "dropped"
+
+
+def test_a_daemon_whose_database_is_away_stops_all_the_same(tmp_path: Path) -> None:
+    with running_daemon(None, tmp_path, testing=True, grace_seconds=0) as daemon:
+        running = dummy(embedded_url(daemon), FOREVER)
+        until_status(daemon, running, "running")
+        for process in processes_about(daemon.data_dir):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        eventually(lambda: call(daemon, "GET", "/readyz").status == 503)
+        assert call(daemon, "GET", f"/api/v1/jobs/{running}").status == 503
+        assert call(daemon, "GET", "/livez").status == 200
+        assert daemon.stop() == 0
+        daemon.start()
+        assert get_job(daemon, running)["status"] == "dropped"
+        assert daemon.stop() == 0
+
+
+# A worker is killed
+
+
+def kill_workers(daemon: DaemonProcess, count: int) -> None:
+    for worker in workers_of(daemon)[:count]:
+        worker.kill()
+
+
+def test_a_worker_that_is_killed_in_mid_parse_costs_its_job_one_attempt_and_other_jobs_nothing(
+    database_url: str, tmp_path: Path, bulky: bytes
+) -> None:
+    with running_daemon(database_url, tmp_path, testing=True) as daemon:
+        counting = dummy(database_url, 2)
+        token = store(daemon, "bulky", bulky)
+        until(daemon, token, lambda job: job["progress"]["phase"] == "parse")
+        other = store(daemon, "other", one_report())
+        until_status(daemon, other, "running")
+        kill_workers(daemon, 1)
+        job = until_ended(daemon, token)
+        assert (job["status"], job["attempt"]) == ("completed", 2)
+        assert "worker process died" in texts(job)
+        assert job["result"]["result_files"] == BULKY_FILES
+        assert get(daemon, "/readyz")["status"] == "ready"
+        assert len(workers_of(daemon)) == 2
+        for untouched in (counting, other):
+            ended = until_ended(daemon, untouched)
+            assert (ended["status"], ended["attempt"], ended["comments"]) == ("completed", 1, [])
+
+
+def test_a_job_that_kills_its_workers_again_and_again_fails_and_says_so(
+    database_url: str, tmp_path: Path, bulky: bytes
+) -> None:
+    with running_daemon(database_url, tmp_path, max_crashes=3) as daemon:
+        token = store(daemon, "bulky", bulky)
+        for attempt in (1, 2, 3):
+
+            def parses(job: Any, attempt: int = attempt) -> bool:
+                return bool(job["attempt"] == attempt and job["progress"]["phase"] == "parse")
+
+            until(daemon, token, parses)
+            kill_workers(daemon, 2)
+        job = until_ended(daemon, token)
+        assert (job["status"], job["attempt"]) == ("failed", 3)
+        assert job["comments"][-1]["text"].startswith("FAILED!\n")
+        assert "A worker process died while it ran this job (3 of 3 times)" in texts(job)
+        assert until_ended(daemon, store(daemon, "bulky", one_report(1)))["status"] == "completed"
+        assert [found["message"] for found in reports_of(daemon, "bulky")] == ["bad 1"]
+
+
+# Cancel and retry
+
+
+@pytest.fixture(scope="module")
+def blocked(shared_daemon: DaemonProcess, shared_database_url: str) -> Iterator[Callable[[str], str]]:
+    """A function that keeps a run busy with a dummy, so that its stores wait behind it; cancelled at the end."""
+    tokens = []
+
+    def block(run: str) -> str:
+        tokens.append(dummy(shared_database_url, FOREVER, run=run))
+        until_status(shared_daemon, tokens[-1], "running")
+        return tokens[-1]
+
+    yield block
+    for token in tokens:
+        call(shared_daemon, "POST", f"/api/v1/jobs/{token}/cancel")
+
+
+def spooled(daemon: DaemonProcess, token: str) -> bool:
+    return (daemon.data_dir / "spool" / f"{token}.zip").exists()
+
+
+def test_a_job_that_waits_is_cancelled_at_once_and_its_upload_goes(
+    shared_daemon: DaemonProcess, blocked: Callable[[str], str]
+) -> None:
+    before = blocked("cancelled while it waits")
+    token = store(shared_daemon, "cancelled while it waits", one_report())
+    assert spooled(shared_daemon, token)
+    told = in_background(until_ended, shared_daemon, token)
+    answer = post_json(shared_daemon, f"/api/v1/jobs/{token}/cancel", {"comment": "not needed"})
+    assert (answer.status, answer.json["status"]) == (200, "cancelled")
+    assert texts(answer.json) == (
+        "User requested cancellation.\nnot needed\nCANCEL!\nTask cancelled before execution began!"
+    )
+    assert told.result(PATIENCE)["status"] == "cancelled"
+    assert not spooled(shared_daemon, token)
+    assert get_job(shared_daemon, before)["status"] == "running"
+    assert call(shared_daemon, "POST", f"/api/v1/jobs/{token}/retry").status == 409
+    assert call(shared_daemon, "POST", f"/api/v1/jobs/{before}/cancel").status == 200
+    assert until_ended(shared_daemon, before)["status"] == "cancelled"
+
+
+def test_a_running_store_is_cancelled_in_mid_parse_and_nothing_of_it_is_stored(
+    shared_daemon: DaemonProcess, shared_database_url: str, bulky: bytes
+) -> None:
+    token = store(shared_daemon, "cancelled in mid-parse", bulky)
+    until(shared_daemon, token, lambda job: job["progress"]["phase"] == "parse")
+    done = shared_daemon.storectl("jobs", "cancel", token, "--comment", "changed my mind")
+    assert done.returncode == 0, done.stderr
+    job = until_ended(shared_daemon, token)
+    assert (job["status"], job["cancel_requested"], job["result"]) == ("cancelled", True, None)
+    assert job["progress"]["done"] < BULKY_FILES
+    assert "CANCEL!\nCancel request of admin honoured by task." in texts(job)
+    assert "changed my mind" in texts(job)
+    eventually(lambda: not spooled(shared_daemon, token))
+    eventually(lambda: run_sql(shared_database_url, "SELECT FROM staged_report LIMIT 1") == [])
+    assert call(shared_daemon, "GET", "/api/v1/products/Default/runs/cancelled%20in%20mid-parse").status == 404
+    assert shared_daemon.storectl("jobs", "wait", token).returncode == 16
+
+
+def test_a_dropped_job_is_retried_while_its_upload_is_kept_and_refused_when_it_is_gone(
+    shared_daemon: DaemonProcess, shared_database_url: str, blocked: Callable[[str], str]
+) -> None:
+    blocked("dropped")
+    kept, lost = (store(shared_daemon, "dropped", one_report(number)) for number in (1, 2))
+    drop = "UPDATE job SET status = 'dropped', finished_at = now(), sequence = sequence + 1 WHERE token = ANY($1)"
+    run_sql(shared_database_url, drop, [kept, lost])
+    (shared_daemon.data_dir / "spool" / f"{lost}.zip").unlink()
+    answer = call(shared_daemon, "POST", f"/api/v1/jobs/{lost}/retry")
+    assert (answer.status, answer.json["type"]) == (409, "urn:storaged:problem:not-retryable")
+    assert "not kept any more" in answer.json["detail"]
+    assert get_job(shared_daemon, lost)["status"] == "dropped"
+    answer = call(shared_daemon, "POST", f"/api/v1/jobs/{kept}/retry")
+    assert (answer.status, answer.json["token"], answer.json["status"]) == (200, kept, "enqueued")
+
+
+def test_a_job_whose_upload_vanished_is_dropped_and_says_so(
+    shared_daemon: DaemonProcess, blocked: Callable[[str], str]
+) -> None:
+    before = blocked("vanished")
+    token = store(shared_daemon, "vanished", one_report())
+    (shared_daemon.data_dir / "spool" / f"{token}.zip").unlink()
+    call(shared_daemon, "POST", f"/api/v1/jobs/{before}/cancel")
+    job = until_ended(shared_daemon, token)
+    assert job["status"] == "dropped"
+    assert "is not in the spool any more" in texts(job)
+
+
+# Several at once
+
+
+def stores_at_once(daemon: DaemonProcess, uploads: list[tuple[str, bytes]]) -> list[Any]:
+    """Send them all at the same moment; the ended jobs, in the order in which they were accepted."""
+    barrier = threading.Barrier(len(uploads))
+
+    def send(run: str, archive: bytes) -> str:
+        barrier.wait(PATIENCE)
+        return store(daemon, run, archive)
+
+    with ThreadPoolExecutor(len(uploads)) as pool:
+        tokens = list(pool.map(send, *zip(*uploads, strict=True)))
+        ended = list(pool.map(until_ended, [daemon] * len(tokens), tokens))
+    return sorted(ended, key=lambda job: accepted.index(job["token"])) if (accepted := order_of(daemon)) else []
+
+
+def order_of(daemon: DaemonProcess) -> list[str]:
+    """All tokens, the oldest first."""
+    return [job["token"] for job in get(daemon, "/api/v1/jobs?limit=1000")["jobs"]][::-1]
+
+
+def numbered(number: int) -> bytes:
+    """Two reports: one that all such uploads have, and one of its own."""
+    return upload({"a.plist": plist(report(1000), report(number), files=["/src/a.c"])})
+
+
+@pytest.mark.parametrize(("stores", "runs"), [(2, 1), (10, 3)])
+def test_stores_of_one_run_that_come_at_once_all_succeed_one_after_the_other(
+    shared_daemon: DaemonProcess, stores: int, runs: int
+) -> None:
+    named = [(f"{stores} at once, {number % runs}", number) for number in range(stores)]
+    ended = stores_at_once(shared_daemon, [(run, numbered(number)) for run, number in named])
+    assert [(job["status"], job["attempt"]) for job in ended] == [("completed", 1)] * stores
+    for run in {name for name, _ in named}:
+        line = [job for job in ended if job["run"] == run]
+        assert all(one["finished_at"] <= two["started_at"] for one, two in pairwise(line))
+        history = get(shared_daemon, f"/api/v1/products/Default/runs/{run.replace(' ', '%20')}/history")["stores"]
+        assert [entry["job"] for entry in history] == [job["token"] for job in line][::-1]
+        assert line[0]["result"]["new"] == 2
+        assert [(job["result"]["new"], job["result"]["unresolved"]) for job in line[1:]] == [(1, 1)] * (len(line) - 1)
+        assert line[-1]["result"]["resolved"] == len(line) - 1
+
+
+# Waiting
+
+
+def test_a_long_poll_answers_the_moment_the_job_ends(
+    shared_daemon: DaemonProcess, blocked: Callable[[str], str]
+) -> None:
+    # The daemon polls once an hour: only a notification can bring these answers in time.
+    before = blocked("waited for")
+    token = store(shared_daemon, "waited for", one_report())
+    waits = [in_background(get_job, shared_daemon, token, "?wait=50") for _ in range(20)]
+    call(shared_daemon, "POST", f"/api/v1/jobs/{before}/cancel")
+    assert {wait.result(PATIENCE)["status"] for wait in waits} == {"completed"}
+
+
+def test_with_since_a_long_poll_answers_at_the_first_change(
+    shared_daemon: DaemonProcess, blocked: Callable[[str], str]
+) -> None:
+    before = blocked("since")
+    job = get_job(shared_daemon, store(shared_daemon, "since", one_report()))
+    token, seen = job["token"], job["sequence"]
+    wait = in_background(get_job, shared_daemon, token, f"?wait=50&since={seen}")
+    call(shared_daemon, "POST", f"/api/v1/jobs/{before}/cancel")
+    sequences = [seen, wait.result(PATIENCE)["sequence"]]
+    while get_job(shared_daemon, token)["finished_at"] is None:
+        sequences.append(get_job(shared_daemon, token, f"?wait=50&since={sequences[-1]}")["sequence"])
+    assert sequences == sorted(set(sequences))
+    # What has changed already is told at once, and of what has ended there is nothing to wait for.
+    assert get_job(shared_daemon, token, f"?wait=50&since={seen}")["status"] == "completed"
+    last = get_job(shared_daemon, token)["sequence"]
+    assert get_job(shared_daemon, token, f"?wait=50&since={last}")["status"] == "completed"
+
+
+def test_a_wait_that_is_over_answers_with_the_job_as_it_is(
+    shared_daemon: DaemonProcess, blocked: Callable[[str], str]
+) -> None:
+    blocked("long")
+    token = store(shared_daemon, "long", one_report())
+    job = get_job(shared_daemon, token)
+    again = get_job(shared_daemon, token, f"?wait=0.2&since={job['sequence']}")
+    assert again == job
+    assert (job["status"], job["position"]) == ("enqueued", 1)
+    assert get_job(shared_daemon, token, "?wait=0.2")["status"] == "enqueued"
+
+
+# The database goes away for a moment
+
+
+TERMINATE = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"  # noqa: E501
+
+
+def stubbornly(work: Callable[[], Answer]) -> Answer:
+    """As a client does it: 503 says that it may come again."""
+    answers: list[Answer] = []
+
+    def served() -> bool:
+        answers.append(work())
+        assert answers[-1].status < 500 or (answers[-1].status, answers[-1].headers["Retry-After"]) == (503, "2")
+        return answers[-1].status != 503
+
+    eventually(served)
+    return answers[-1]
+
+
+def test_a_daemon_whose_connections_are_all_cut_goes_on(
+    database_url: str, tmp_path: Path, waiting_client: WaitingClient
+) -> None:
+    archive = upload({f"{number}.plist": bulky_result_file(1) for number in range(4)})
+    with running_daemon(database_url, tmp_path, testing=True, poll_seconds=0.5, heartbeat_seconds=0.2) as daemon:
+        counting = dummy(database_url, 1)
+        client = waiting_client(daemon, counting)
+        tokens = []
+        for number in range(6):
+            send = partial(post_store, daemon, f"r{number}", archive)
+            tokens.append(stubbornly(send).json["token"])
+            run_sql(database_url, TERMINATE)
+        ended = [stubborn_end(daemon, token) for token in [counting, *tokens]]
+        for job in ended:
+            assert job["status"] in {"completed", "dropped"}, job
+            assert (job["status"] == "completed") == (job["comments"] == [])
+            assert job["status"] == "completed" or "database" in texts(job)
+        assert end_of(client)[0] == (0 if ended[0]["status"] == "completed" else 16)
+        for token in [job["token"] for job in ended if job["status"] == "dropped"]:
+            assert call(daemon, "POST", f"/api/v1/jobs/{token}/retry").status == 200
+            assert until_ended(daemon, token)["status"] == "completed"
+        eventually(lambda: get(daemon, "/readyz")["queue"] == "listening")
+        assert until_ended(daemon, store(daemon, "later", one_report()))["status"] == "completed"
+        assert daemon.stop() == 0
+
+
+def stubborn_end(daemon: DaemonProcess, token: str) -> Any:
+    job: Any = None
+    while job is None or job["finished_at"] is None:
+        job = stubbornly(lambda: call(daemon, "GET", f"/api/v1/jobs/{token}?wait=10")).json
+    return job
+
+
+def test_a_job_that_the_daemon_was_given_without_hearing_of_it_does_not_run_for_ever(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = {"testing": True, "heartbeat_seconds": 0.1, "dead_after_seconds": 0.5, "on_orphan": "retry"}
+    with running_daemon(database_url, tmp_path, **settings) as daemon:
+        held = dummy(database_url, 2)
+        until_status(daemon, held, "running")
+        lost = dummy(database_url, 0)
+        until_ended(daemon, lost)
+        # As it is after a claim whose answer was lost with the connection.
+        run_sql(
+            database_url,
+            """UPDATE job SET status = 'running', lease_id = gen_random_uuid(), finished_at = NULL, head = true,
+                   node = node.id, node_instance = node.instance, heartbeat_at = now(), sequence = sequence + 1
+               FROM node WHERE token = $1""",
+            lost,
+        )
+        job = until(daemon, lost, lambda job: job["attempt"] == 2 and job["status"] == "completed")
+        assert "the connection broke before it heard of it" in texts(job)
+        ended = until_ended(daemon, held)
+        assert (ended["status"], ended["attempt"]) == ("completed", 1)
+
+
+# Refusing to serve
+
+
+def refusal(*arguments: str, **settings: object) -> str:
+    """The one line that a daemon which cannot serve leaves behind."""
+    variables = {f"STORAGED_{name.upper()}": str(value) for name, value in settings.items()}
+    done = subprocess.run(
+        [sys.executable, "-m", "storaged", "serve", *arguments],
+        env=clean_environment() | variables,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: ")
+    return line
+
+
+def test_a_taken_port_is_told_with_what_to_do(shared_daemon: DaemonProcess, tmp_path: Path) -> None:
+    told = refusal("--port", str(shared_daemon.port), data_dir=tmp_path)
+    assert f"127.0.0.1:{shared_daemon.port}" in told
+    assert "--port" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_node_id_that_is_in_use_is_told_with_what_to_do(
+    shared_daemon: DaemonProcess, shared_database_url: str, tmp_path: Path
+) -> None:
+    node = f"127.0.0.1:{shared_daemon.port}"
+    told = refusal("--port", "0", "--node-id", node, data_dir=tmp_path, database_url=shared_database_url, workers=1)
+    assert repr(node) in told
+    assert "--node-id" in told
+    assert get(shared_daemon, "/readyz")["status"] == "ready"
+
+
+def test_a_schema_that_is_newer_is_told_with_what_to_do(database_url: str, tmp_path: Path) -> None:
+    run_sql(database_url, "INSERT INTO schema_migration (number, name) VALUES (9999, 'future')")
+    told = refusal("--port", "0", data_dir=tmp_path, database_url=database_url, workers=1)
+    assert "9999" in told
+    assert "older than the schema" in told
+
+
+def test_a_database_that_does_not_answer_is_told(tmp_path: Path) -> None:
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+    assert "Cannot connect to the database" in refusal("--port", "0", data_dir=tmp_path, database_url=url)
+
+
+def test_an_address_that_others_reach_needs_a_word_of_consent(tmp_path: Path) -> None:
+    told = refusal("--host", "0.0.0.0", "--port", "0", data_dir=tmp_path)
+    assert "'0.0.0.0' is not loopback" in told
+    assert "--insecure-open" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_settings_are_all_told_at_once(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "storaged", "serve", "--port", "99999", "--workers", "0"],
+        env=clean_environment() | {"STORAGED_DATA_DIR": str(tmp_path), "STORAGED_ON_ORPHAN": "keep"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert [name for name in ("port", "workers", "on_orphan") if name not in done.stderr] == []
+    assert "Traceback" not in done.stderr
+
+
+def test_consent_to_an_open_address_is_answered_with_a_warning(database_url: str, tmp_path: Path) -> None:
+    # An address of the loopback network that is not one of the three which need no consent.
+    command = [sys.executable, "-m", "storaged", "serve", "--host", "127.0.0.2", "--port", "0", "--insecure-open"]
+    variables = {"STORAGED_DATA_DIR": str(tmp_path), "STORAGED_DATABASE_URL": database_url, "STORAGED_WORKERS": "1"}
+    with subprocess.Popen(command, env=clean_environment() | variables, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        warning = process.stderr.readline()
+        assert warning.startswith("WARNING: listening on 127.0.0.2")
+        assert "whoever reaches it may do everything" in warning
+        assert any("storaged listens on http://127.0.0.2:" in line for line in process.stderr)
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+        assert process.wait(PATIENCE) == 0
