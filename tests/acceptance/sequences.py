@@ -315,6 +315,26 @@ def with_second_folder(results: str) -> Edit:
     return edit
 
 
+def with_results_below(results: str) -> Edit:
+    """Move result files that match to a folder in the report folder."""
+
+    def edit(project: Project) -> None:
+        moved = project.results(results)
+        (project.reports / "below").mkdir()
+        for path in moved:
+            path.rename(project.reports / "below" / path.name)
+
+    return edit
+
+
+def with_relative_paths(project: Project) -> None:
+    """Name the sources by paths that start at the result file, and lead to the project from copies of it as well."""
+    for path in project.results():
+        plist = read_plist(path)
+        plist["files"] = [f"../../{Path(file).relative_to(project.root.parent)}" for file in plist["files"]]
+        write_plist(path, plist)
+
+
 def with_copied_folder(project: Project) -> None:
     """Make a second report folder that is a copy of the first."""
     shutil.copytree(project.reports, project.more)
@@ -497,8 +517,9 @@ def _store(run: str, step: Step, root: Path, folders: Sequence[Path], system: Sy
 SOURCELESS: Final = "Reports without source are kept"
 UNLISTED: Final = "Without lists of checkers, what is gone is resolved"
 ZERO: Final = "A report hash of 0 is computed"
+PATHLESS: Final = "A report without bug path has one event"
 UNREVIEWED: Final = "Review comments are not read yet"
-DEVIATIONS: Final = (SOURCELESS, UNLISTED, ZERO, UNREVIEWED)
+DEVIATIONS: Final = (SOURCELESS, UNLISTED, ZERO, PATHLESS, UNREVIEWED)
 
 
 def _deviating(rule: str, *steps: str) -> Mapping[str, str]:
@@ -803,6 +824,29 @@ ONE_HASH_OF_SEVERAL_CHECKERS: Final = StoreSequence(
         all_back=all_of(restored, with_value("core.*", HASH_KEY, "0123456789abcdef" * 2)),
         own_hashes=restored,
     ),
+)
+ODD_RESULTS: Final = StoreSequence(
+    "odd results",
+    _steps(
+        first=unchanged,
+        relative_paths=with_relative_paths,
+        in_a_folder_below=all_of(restored, with_results_below("main.cpp_*")),
+        nameless=all_of(
+            restored,
+            with_value("core.DivideZero", "description", None),
+            with_value("core.DivideZero", "check_name", None),
+        ),
+        back=restored,
+    ),
+)
+NO_BUG_PATH: Final = StoreSequence(
+    "no bug path",
+    _steps(
+        empty=with_value("core.NullDereference", "path", []),
+        absent=with_value("core.NullDereference", "path", None),
+        back=restored,
+    ),
+    deviations=_deviating(PATHLESS, "empty", "absent"),
 )
 CLOSED_THEN_CHANGED: Final = StoreSequence(
     "closed then changed",
