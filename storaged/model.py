@@ -145,6 +145,8 @@ class NewStore:
     command: str | None = None
     duration: float | None = None
     force: bool = False
+    # Result files were left out: what did not come may be in them, so nothing is closed.
+    partial: bool = False
     analyzers: tuple[AnalyzerInfo, ...] = ()
     # Decide off and unavailable; both empty where these two do not apply.
     enabled: frozenset[str] = frozenset()

@@ -27,7 +27,9 @@ from ..waiting import Deadline, follow
 @click.option("--description", metavar="TEXT", help="A text for this store in the run's history.")
 @click.option("--trim-path-prefix", multiple=True, metavar="PREFIX", help="Cut this off file paths. May be repeated.")
 @click.option("-f", "--force", is_flag=True, help="Remove the run first, and store it anew.")
-@click.option("--keep-going", is_flag=True, help="Leave out result files that are broken, instead of failing.")
+@click.option(
+    "--keep-going", is_flag=True, help="Leave out broken result files, instead of failing; then nothing turns resolved."
+)
 @click.option("--detach", is_flag=True, help="Do not wait: print the job's token and exit.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Threads that read. Default: one a core.")
 @timeout_option

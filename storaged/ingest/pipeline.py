@@ -240,6 +240,7 @@ class _StoreRun:
             command=metadata.command,
             duration=metadata.duration,
             force=arguments["force"],
+            partial=self._tally.broken > 0,
             analyzers=metadata.analyzers,
             # A checker that reported is enabled, whatever the lists say.
             enabled=metadata.enabled | seen if metadata.enabled else frozenset(),

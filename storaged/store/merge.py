@@ -1,6 +1,7 @@
 """Merging the staged reports of a store into its run; docs/statuses.md tells the rules in prose."""
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from storaged.database.sql import Connection, load_queries
@@ -34,8 +35,7 @@ async def merge_store(
     replaced = await QUERIES["replace_reports"].value(conn, **scope)
     opened = await QUERIES["open_reports"].execute(conn, **scope, store=store)
     inserted = await QUERIES["insert_reports"].value(conn, **scope, **at, lease=lease)
-    verdict = {"enabled": sorted(new.enabled), "disabled": sorted(new.disabled)}
-    closed = await QUERIES["close_reports"].execute(conn, **scope, **at, **verdict)
+    closed = 0 if new.partial else await _close(conn, new, scope, at)
     await QUERIES["insert_run_files"].execute(conn, **scope, store=store, lease=lease)
     counts = await _count_statuses(conn, scope, store)
     await runs.finish_store(conn, scope, store, counts)
@@ -90,6 +90,11 @@ async def _fill_work_tables(conn: Connection, scope: Mapping[str, int], lease: U
     await QUERIES["fill_known"].execute(conn, **scope)
     await conn.execute(QUERIES["index_work_tables"].text)
     return int(await QUERIES["count_incoming"].value(conn))
+
+
+async def _close(conn: Connection, new: NewStore, scope: Mapping[str, int], at: Mapping[str, Any]) -> int:
+    verdict = {"enabled": sorted(new.enabled), "disabled": sorted(new.disabled)}
+    return await QUERIES["close_reports"].execute(conn, **scope, **at, **verdict)
 
 
 async def _count_statuses(conn: Connection, scope: Mapping[str, int], store: int) -> dict[str, int]:

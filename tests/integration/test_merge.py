@@ -75,6 +75,12 @@ async def test_what_does_not_come_is_resolved_and_what_comes_back_is_reopened_th
     assert await statuses(engine) == {"a": "unresolved", "b": "unresolved"}
 
 
+async def test_a_store_with_result_files_left_out_closes_nothing(engine: Engine) -> None:
+    await store(engine, [A, B])
+    await store(engine, [B, C], partial=True)
+    assert await statuses(engine) == {"a": "unresolved", "b": "unresolved", "c": "new"}
+
+
 async def test_fixed_at_stays_at_the_store_that_first_missed_the_report(engine: Engine) -> None:
     await store(engine, [A])
     await store(engine, [])
