@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final, TypeVar, get_origin
 
 import orjson
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from storaged.api.problems import Handler
-from storaged.errors import BadRequest
+from storaged.errors import BadRequest, UploadIncomplete
 
 Model = TypeVar("Model", bound=BaseModel)
 Value = TypeVar("Value")
@@ -72,8 +72,14 @@ def read_query(request: web.Request, model: type[Model], *, faults: Sequence[Fau
 
 
 async def read_json(request: web.Request, adapter: TypeAdapter[Value], *, empty: Any = None) -> Value:
-    """The body as JSON of this type; no body at all reads as `empty`."""
-    body = await request.read()
+    """The body as JSON of this type; no body at all reads as `empty`.
+
+    Raises BadRequest, and UploadIncomplete when the client goes away before the body's end.
+    """
+    try:
+        body = await request.read()
+    except (ClientPayloadError, ConnectionResetError) as error:
+        raise UploadIncomplete("The request ended before its body was whole.") from error
     try:
         document = orjson.loads(body) if body else empty
     except orjson.JSONDecodeError as error:

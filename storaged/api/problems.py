@@ -83,10 +83,10 @@ def _domain_problem(request: web.Request, error: errors.StoragedError) -> web.Re
     status = STATUSES.get(type(error))
     if status is None:
         log.error("error without a status", error=type(error).__name__, path=request.path, exc_info=error)
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, _kebab(type(error).__name__), str(error))
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, kebab(type(error).__name__), str(error))
     faults = error.faults if isinstance(error, errors.BadRequest) else None
     return problem(
-        status, _kebab(type(error).__name__), str(error), faults=faults, retry_after=RETRY_AFTER.get(type(error))
+        status, kebab(type(error).__name__), str(error), faults=faults, retry_after=RETRY_AFTER.get(type(error))
     )
 
 
@@ -101,5 +101,6 @@ def _http_problem(request: web.Request, error: web.HTTPException) -> web.Respons
     return response
 
 
-def _kebab(name: str) -> str:
+def kebab(name: str) -> str:
+    """BadRequest as bad-request."""
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from tests.archives import about, content_hashes
 from tests.plists import diagnostic, event, plist
@@ -15,11 +15,11 @@ Entries = Mapping[str, bytes | str]
 
 
 def zipped(entries: Entries) -> bytes:
-    """A zip of these entries, in this order."""
+    """A zip of these entries, in this order; equal entries make equal bytes, whatever the time is."""
     target = BytesIO()
     with ZipFile(target, "w", ZIP_DEFLATED) as archive:
         for name, data in entries.items():
-            archive.writestr(name, data)
+            archive.writestr(ZipInfo(name), data, ZIP_DEFLATED)
     return target.getvalue()
 
 

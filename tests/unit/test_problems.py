@@ -1,11 +1,12 @@
 """Problem details: every error that can reach HTTP has a status of its own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from storaged import errors
-from storaged.api.problems import STATUSES, TYPE_PREFIX, problem
+from storaged.api.problems import HTTP_KINDS, STATUSES, TYPE_PREFIX, kebab, problem
 
 # Errors that cannot reach a request: they stop the daemon at its start, or end a job, or belong to a command.
 NOT_AT_THE_EDGE = {
@@ -47,3 +48,9 @@ def test_a_problem_has_the_members_of_rfc_9457_and_lists_faults() -> None:
     assert response.headers["Retry-After"] == "3"
     assert b'"type":"' + TYPE_PREFIX.encode() + b'bad-request"' in bytes(response.body or b"")  # type: ignore[arg-type]
     assert b'"errors":[{"pointer":"query/run","detail":"missing"}]' in bytes(response.body or b"")  # type: ignore[arg-type]
+
+
+def test_the_documentation_names_every_type_of_problem() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    kinds = {kebab(error.__name__) for error in STATUSES} | {*HTTP_KINDS.values(), "internal-error"}
+    assert [kind for kind in kinds if f"`{kind}`" not in text] == []
