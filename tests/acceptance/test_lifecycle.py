@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -277,6 +278,18 @@ def test_a_store_that_is_stopped_in_the_middle_keeps_its_upload_and_no_process_i
         assert until_ended(daemon, token)["status"] == "completed"
         assert daemon.stop() == 0
     assert processes_about(daemon.data_dir) == []
+
+
+def test_a_daemon_that_is_stopped_in_the_middle_of_an_upload_leaves_nothing_of_it(daemon: DaemonProcess) -> None:
+    incoming = daemon.data_dir / "spool" / "incoming"
+    head = b"POST /api/v1/products/Default/stores?run=r HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", daemon.port)) as client:
+        client.sendall(head + b"x" * 3_000_000)
+        eventually(lambda: any(path.stat().st_size > 1_000_000 for path in incoming.iterdir()))
+        assert daemon.stop() == 0
+    assert list(incoming.iterdir()) == []
+    daemon.start()
+    assert get(daemon, "/api/v1/jobs")["jobs"] == []
 
 
 def test_a_second_signal_ends_the_daemon_at_once(database_url: str, tmp_path: Path) -> None:
