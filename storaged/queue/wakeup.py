@@ -123,8 +123,10 @@ class Wakeups:
         """Probe the connection and replace it when it is lost, until cancelled. Raises NodeIdInUse."""
         while True:
             while self._mode == "listening":
+                # Not wait_for: before Python 3.12 it loses a cancel that comes at the moment when the event is set.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._lost.wait(), jittered(self._probe_seconds))
+                    async with asyncio.timeout(jittered(self._probe_seconds)):
+                        await self._lost.wait()
                 await self._probe()
             log.warning("the connection for notifications is lost: polling")
             await self._reconnect()
