@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
+
+import urllib3
 
 from .codechecker import DETECTION_STATUSES, STORE_SECONDS, Counts, Outcome, Report, Store, sort_key
 from .daemons import DaemonProcess
@@ -25,6 +25,8 @@ class Storaged:
     """A running daemon as a System; see CodeChecker for what its methods mean."""
 
     daemon: DaemonProcess
+    # kept open: a report's sources are asked for one by one
+    _connections: urllib3.PoolManager = field(default_factory=urllib3.PoolManager)
 
     def store(
         self,
@@ -46,10 +48,8 @@ class Storaged:
 
     def store_archive(self, archive: bytes, run: str) -> Outcome:
         """Store an archive by the endpoint that the client uses, and wait until the job has ended."""
-        url = f"{self.daemon.url}{PRODUCT}/stores?{urlencode({'run': run})}"
-        with urllib.request.urlopen(urllib.request.Request(url, archive), timeout=STORE_SECONDS) as answer:
-            job = json.load(answer)
-        return _outcome(self.daemon.get(f"/api/v1/jobs/{job['token']}?wait={STORE_SECONDS:g}"), "")
+        job = self._ask("POST", f"{PRODUCT}/stores?{urlencode({'run': run})}", archive)
+        return _outcome(self._ask("GET", f"/api/v1/jobs/{job['token']}?wait={STORE_SECONDS:g}"), "")
 
     def reports(self, run: str) -> list[Report]:
         """Every report of a run, of every detection status, with its bug path; none of an unknown run."""
@@ -72,18 +72,19 @@ class Storaged:
         return found["duration"] if found else None
 
     def _sources(self, report: int) -> dict[str, str | None]:
-        sources: dict[str, str | None] = self.daemon.get(f"{PRODUCT}/reports/{report}")["sources"]
+        sources: dict[str, str | None] = self._get(f"{PRODUCT}/reports/{report}")["sources"]
         return sources
 
     def _get(self, path: str) -> Any:
         """The answer, or None when there is no such thing."""
-        try:
-            return self.daemon.get(path)
-        except urllib.error.HTTPError as error:
-            with error:
-                if error.code == 404:
-                    return None
-                raise
+        return self._ask("GET", path, none=404)
+
+    def _ask(self, method: str, path: str, body: bytes | None = None, *, none: int | None = None) -> Any:
+        answer = self._connections.request(method, self.daemon.url + path, body=body, timeout=STORE_SECONDS)
+        if answer.status == none:
+            return None
+        assert answer.status < 400, f"{method} {path}: {answer.status} {answer.data!r:.1000}"
+        return answer.json()
 
 
 def _outcome(job: dict[str, Any], log: str) -> Outcome:
