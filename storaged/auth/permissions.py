@@ -12,6 +12,3 @@ class Right(StrEnum):
     PRODUCT_ADMIN = "product_admin"
     JOB_OWNER = "job_owner"
     SUPERUSER = "superuser"
-
-
-ANONYMOUS = None
