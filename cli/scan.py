@@ -14,7 +14,8 @@ from .batches import in_batches
 from .errors import Usage
 
 RESULT_SUFFIXES = (".plist", ".sarif")
-COMPANIONS = ("metadata.json", "skip_file", "review_status.yaml")
+METADATA = "metadata.json"
+COMPANIONS = (METADATA, "skip_file", "review_status.yaml")
 BLOCK_SIZE = 4 << 20
 PROLOG_SIZE = 1024
 
@@ -57,9 +58,10 @@ class ResultFile:
 
 
 def find_report_folders(given: Iterable[str]) -> list[ReportFolder]:
-    """The folders at and below those given, in a stable order; raises Usage for one without any result file.
+    """The folders at and below those given, in a stable order; raises Usage for one that shows no sign of an analysis.
 
-    As CodeChecker has it, each folder is a report folder of its own, with its own companions; links are not followed.
+    A metadata.json alone is one: the analysis found nothing, and its store resolves what was there. As CodeChecker has
+    it, each folder is a report folder of its own, with its own companions; links are not followed.
     """
     found: dict[str, set[str]] = {}
     for name in given:
@@ -68,8 +70,11 @@ def find_report_folders(given: Iterable[str]) -> list[ReportFolder]:
             below = list(_walk(path))
         except OSError as error:
             raise Usage(f"{error.filename or path} cannot be read: {error.strerror}.") from error
-        if not any(files for _, files in below):
-            raise Usage(f"{path} has no result files: none that ends in {' or '.join(RESULT_SUFFIXES)}.")
+        if not any(files or Path(folder, METADATA).is_file() for folder, files in below):
+            raise Usage(
+                f"{path} has no results of an analysis: no file that ends in {' or '.join(RESULT_SUFFIXES)}, "
+                f"and no {METADATA}."
+            )
         for folder, files in below:
             found.setdefault(folder, set()).update(files)
     folders = [ReportFolder(path, tuple(sorted(files)), _companions(path)) for path, files in sorted(found.items())]

@@ -155,7 +155,11 @@ BEGIN
         NEW.head := NEW.status IN ('enqueued', 'running');
     ELSIF NEW.status = 'enqueued' AND joins THEN
         PERFORM lock_job_line(NEW.product_id, NEW.run);
-        -- A job that comes back, or whose lock came late, goes before the younger head, unless that one begins or
+        IF TG_OP = 'INSERT' THEN
+            -- The default was drawn before the lock: of two that came at once the later one may have had the lock first.
+            NEW.id := nextval(pg_get_serial_sequence('job', 'id'));
+        END IF;
+        -- A job that comes back goes before the younger head, unless that one begins or
         -- ends at this moment. To wait for it here, with the lock held for which it may wait, would be a deadlock.
         UPDATE job SET head = false WHERE id = (
             SELECT id FROM job

@@ -57,6 +57,17 @@ async def test_jobs_of_one_run_go_one_at_a_time_and_in_order(engine: Engine) -> 
     assert [tokens(claims) for claims in rounds] == [[job.token] for job in made]
 
 
+async def test_of_two_stores_at_once_the_one_that_is_in_line_first_has_the_lower_id(crowd: Engine) -> None:
+    async with crowd.connect() as witness:
+        async with crowd.begin() as first:
+            await first.execute("SELECT lock_job_line($1, 'run')", DEFAULT)
+            late = asyncio.create_task(enqueue(crowd))
+            await waiting(witness, 1)
+            early = await enqueue_in(first, "run")
+        assert early.id < (await late).id
+    assert [tokens(claims) for claims in await drain(crowd, 2)] == [[early.token], [(await late).token]]
+
+
 async def test_runs_of_one_name_in_two_products_do_not_wait_for_each_other(engine: Engine) -> None:
     other = await add_product(engine, "other")
     await enqueue(engine, "trunk")

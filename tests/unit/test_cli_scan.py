@@ -187,10 +187,18 @@ def test_one_result_file_comes_with_the_companions_beside_it(tmp_path: Path) -> 
     assert (folder.files, folder.companions) == (("a.plist",), ("metadata.json",))
 
 
-def test_a_folder_that_holds_no_result_file_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_metadata_alone_is_an_analysis_that_found_nothing(tmp_path: Path) -> None:
+    (tmp_path / "clean").mkdir()
+    (tmp_path / "clean/metadata.json").touch()
+    [folder] = find_report_folders([f"{tmp_path}"])
+    assert (folder.path, folder.files, folder.companions) == (f"{tmp_path}/clean", (), ("metadata.json",))
+
+
+def test_a_folder_without_results_of_an_analysis_is_refused(tmp_path: Path) -> None:
     write(tmp_path, [], name="good/a.plist")
     (tmp_path / "empty/sub").mkdir(parents=True)
-    with pytest.raises(Usage, match=r"empty has no result files"):
+    (tmp_path / "empty/skip_file").touch()
+    with pytest.raises(Usage, match=r"empty has no results of an analysis: .* and no metadata.json"):
         find_report_folders([f"{tmp_path}/good", f"{tmp_path}/empty"])
     with pytest.raises(Usage, match="There is no file or folder"):
         find_report_folders([f"{tmp_path}/gone"])
