@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,13 @@ from storaged.database.migrate import migrate
 def _server_from_environment() -> str | None:
     """STORAGED_TEST_DATABASE_URL names a server where tests may create databases, instead of the embedded one."""
     return os.environ.get("STORAGED_TEST_DATABASE_URL")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell's background job ignores Ctrl-C, and so would all processes that the tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @asynccontextmanager
