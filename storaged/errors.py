@@ -102,7 +102,7 @@ class NodeIdInUse(StoragedError):
 
 
 class BadRequest(StoragedError):
-    """The request is wrong; `faults` lists all that is, as (pointer, detail)."""
+    """The request is wrong; all that is, is told in pairs of pointer and detail."""
 
     def __init__(self, faults: list[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{pointer}: {detail}" for pointer, detail in faults))

@@ -1,12 +1,58 @@
 """JSON as the API speaks it: times in RFC 3339 UTC with a Z, states in lower case."""
 
 import asyncio
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import orjson
 from aiohttp import web
+from typing_extensions import TypedDict
 
-from storaged.model import Job
+from storaged.model import Job, JobKind, JobStatus
+
+
+class CommentObject(TypedDict):
+    """One entry of a job's log."""
+
+    who: str
+    at: datetime
+    text: str
+
+
+class ProgressObject(TypedDict):
+    """How far a job is: `done` of `total` in its phase; no phase before it started."""
+
+    phase: str | None
+    done: int
+    total: int
+
+
+class JobObject(TypedDict):
+    """A job; `position` counts those ahead of one that waits, `result` depends on the kind."""
+
+    token: str
+    kind: JobKind
+    product: str | None
+    run: str | None
+    user: str | None
+    summary: str
+    status: JobStatus
+    attempt: int
+    node: str | None
+    priority: int
+    sequence: int
+    created_at: datetime
+    enqueued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    last_seen_at: datetime | None
+    progress: ProgressObject
+    position: int | None
+    cancel_requested: bool
+    consumed: bool
+    result: Mapping[str, Any] | None
+    comments: list[CommentObject]
 
 
 def json_bytes(value: Any) -> bytes:
@@ -23,7 +69,7 @@ async def large_json_response(value: Any) -> web.Response:
     return web.Response(body=await asyncio.to_thread(json_bytes, value), content_type="application/json")
 
 
-def job_object(job: Job, position: int | None = None) -> dict[str, Any]:
+def job_object(job: Job, position: int | None = None) -> JobObject:
     """The job object; `position` counts the jobs that will be claimed before it, None when it does not wait."""
     return {
         "token": job.token,

@@ -1,12 +1,12 @@
 """Jobs: what became of an upload, waited for without polling; cancel and retry."""
 
 import time
-from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from typing_extensions import TypedDict
 
-from storaged.api.encode import job_object, json_response
+from storaged.api.encode import JobObject, job_object, json_response
 from storaged.api.keys import SERVICES, Services
 from storaged.api.params import AnyText, Id, LongText, Query, read_json, read_query
 from storaged.errors import JobNotFound, NotRetryable
@@ -30,6 +30,13 @@ class JobQuery(Query):
     limit: int = Field(100, ge=1, le=1000)
 
 
+class JobList(TypedDict):
+    """A page of jobs."""
+
+    jobs: list[JobObject]
+    next: int | None
+
+
 class CancelBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -48,7 +55,7 @@ async def list_jobs(request: web.Request) -> web.Response:
             conn, statuses=query.status, product=product, limit=query.limit, after_id=query.after
         )
     following = found[-1].id if len(found) == query.limit else None
-    return json_response({"jobs": [job_object(job) for job in found], "next": following})
+    return json_response(JobList(jobs=[job_object(job) for job in found], next=following))
 
 
 async def get_job(request: web.Request) -> web.Response:
@@ -105,7 +112,7 @@ def _answers(job: Job, since: int | None) -> bool:
     return job.status.ended if since is None else job.sequence > since or job.status.ended
 
 
-async def _with_position(services: Services, job: Job) -> dict[str, Any]:
+async def _with_position(services: Services, job: Job) -> JobObject:
     if job.status is not JobStatus.ENQUEUED:
         return job_object(job)
     async with services.engine.connect() as conn:

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Final, NotRequired
 
 import structlog
 from aiohttp import web
+from typing_extensions import TypedDict
 
 from storaged import errors
 from storaged.api.encode import json_bytes
@@ -16,6 +17,25 @@ log = structlog.get_logger(__name__)
 
 # The type of a problem is the name of its error, in kebab case, below this.
 TYPE_PREFIX = "urn:storaged:problem:"
+PROBLEM: Final = "application/problem+json"
+
+
+class FaultObject(TypedDict):
+    """One thing that is wrong with a request; the pointer begins with query, path, header or body."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(TypedDict):
+    """What was wrong: `type` is stable and for programs, `detail` is for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: NotRequired[list[FaultObject]]
+
 
 STATUSES: dict[type[errors.StoragedError], HTTPStatus] = {
     errors.BadRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -65,7 +85,7 @@ def problem(
     status: int, kind: str, detail: str, *, faults: list[tuple[str, str]] | None = None, retry_after: int | None = None
 ) -> web.Response:
     """One problem document."""
-    document: dict[str, Any] = {
+    document: Problem = {
         "type": TYPE_PREFIX + kind,
         "title": HTTPStatus(status).phrase,
         "status": int(status),
@@ -74,9 +94,7 @@ def problem(
     if faults:
         document["errors"] = [{"pointer": pointer, "detail": text} for pointer, text in faults]
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return web.Response(
-        body=json_bytes(document), status=status, content_type="application/problem+json", headers=headers
-    )
+    return web.Response(body=json_bytes(document), status=status, content_type=PROBLEM, headers=headers)
 
 
 def _domain_problem(request: web.Request, error: errors.StoragedError) -> web.Response:

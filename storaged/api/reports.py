@@ -1,9 +1,11 @@
 """Reports: filtered lists, and one report with its bug path and sources."""
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, NotRequired
 
 from aiohttp import web
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from typing_extensions import TypedDict
 
 from storaged.api.encode import large_json_response
 from storaged.api.keys import SERVICES
@@ -23,10 +25,22 @@ def _severity(text: Any) -> Any:
     return Severity[name] if name in Severity.__members__ else text
 
 
+# Any case is taken; the document names the one of all states.
+SeverityName = Annotated[
+    Severity,
+    BeforeValidator(_severity),
+    WithJsonSchema({"type": "string", "enum": [grade.name.lower() for grade in Severity]}),
+]
+# file, line, column, end line, end column, and the message of an event; a note has its type before them.
+Event = tuple[str, int, int, int, int, str]
+Position = tuple[str, int, int, int, int]
+Note = tuple[int, str, int, int, int, int, str]
+
+
 class ReportQuery(Query):
     run: list[AnyText] = Field(default_factory=list)
     detection_status: list[DetectionStatus] = Field(default_factory=list)
-    severity: list[Annotated[Severity, BeforeValidator(_severity)]] = Field(default_factory=list)
+    severity: list[SeverityName] = Field(default_factory=list)
     checker: list[AnyText] = Field(default_factory=list)
     file: list[AnyText] = Field(default_factory=list)
     report_hash: list[AnyText] = Field(default_factory=list)
@@ -37,6 +51,50 @@ class ReportQuery(Query):
 
 class ReportOptions(Query):
     source: bool = True
+
+
+class ReportFields(TypedDict):
+    """What every report has."""
+
+    id: int
+    run: str
+    checker: str
+    analyzer: str
+    report_hash: str
+    file: str
+    message: str
+    line: int
+    column: int
+    severity: Severity
+    path_length: int
+    detection_status: DetectionStatus
+    detected_at: datetime
+    fixed_at: datetime | None
+    annotations: dict[str, Any]
+
+
+class ReportObject(ReportFields):
+    """A report; with its bug path when that was asked for."""
+
+    events: NotRequired[list[Event]]
+    positions: NotRequired[list[Position]]
+    extended: NotRequired[list[Note]]
+
+
+class WholeReport(ReportFields):
+    """A report with its bug path and the text of the files that it names; null where a file never came."""
+
+    events: list[Event]
+    positions: list[Position]
+    extended: list[Note]
+    sources: NotRequired[dict[str, str | None]]
+
+
+class ReportList(TypedDict):
+    """A page of reports."""
+
+    reports: list[ReportObject]
+    next: int | None
 
 
 async def list_reports(request: web.Request) -> web.Response:

@@ -1,44 +1,145 @@
 """Every endpoint with the right that it needs: the one place where a request's right is looked up."""
 
-from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
 
 from aiohttp import web
 
+from storaged import errors
 from storaged.api import health, jobs, products, reports, runs, uploads
-from storaged.api.problems import Handler
+from storaged.api.encode import JobObject, json_bytes
+from storaged.api.endpoints import JSON, Body, Endpoint
+from storaged.api.openapi import build_document
+from storaged.api.params import Query, read_query
 from storaged.auth.permissions import Right
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One method of one path."""
-
-    method: str
-    path: str
-    handler: Handler
-    right: Right
-
 
 PRODUCT = "/api/v1/products/{product}"
 JOB = "/api/v1/jobs/{token}"
 
+STORED = (errors.DatabaseUnavailable,)
+IN_PRODUCT = (*STORED, errors.ProductNotFound)
+IN_RUN = (*IN_PRODUCT, errors.RunNotFound)
+OF_JOB = (*STORED, errors.JobNotFound)
+
+
+async def get_openapi(request: web.Request) -> web.Response:
+    """This document."""
+    read_query(request, Query)
+    return web.Response(body=openapi_json(), content_type=JSON)
+
+
 ENDPOINTS = (
-    Endpoint("GET", "/livez", health.livez, Right.ANYBODY),
-    Endpoint("GET", "/readyz", health.readyz, Right.ANYBODY),
-    Endpoint("GET", "/api/v1/products", products.list_products, Right.ANYBODY),
-    Endpoint("GET", PRODUCT, products.get_product, Right.PRODUCT_VIEW),
-    Endpoint("POST", f"{PRODUCT}/contents/missing", uploads.missing_contents, Right.PRODUCT_STORE),
-    Endpoint("POST", f"{PRODUCT}/stores", uploads.create_store, Right.PRODUCT_STORE),
-    Endpoint("GET", f"{PRODUCT}/runs", runs.list_runs, Right.PRODUCT_VIEW),
-    Endpoint("GET", f"{PRODUCT}/runs/{{run}}", runs.get_run, Right.PRODUCT_VIEW),
-    Endpoint("GET", f"{PRODUCT}/runs/{{run}}/history", runs.list_history, Right.PRODUCT_VIEW),
-    Endpoint("GET", f"{PRODUCT}/reports", reports.list_reports, Right.PRODUCT_VIEW),
-    Endpoint("GET", f"{PRODUCT}/reports/{{report}}", reports.get_report, Right.PRODUCT_VIEW),
-    Endpoint("GET", "/api/v1/jobs", jobs.list_jobs, Right.PRODUCT_VIEW),
-    Endpoint("GET", JOB, jobs.get_job, Right.JOB_OWNER),
-    Endpoint("POST", f"{JOB}/cancel", jobs.cancel_job, Right.JOB_OWNER),
-    Endpoint("POST", f"{JOB}/retry", jobs.retry_job, Right.JOB_OWNER),
+    Endpoint("GET", "/livez", health.livez, Right.ANYBODY, health.Liveness),
+    Endpoint(
+        "GET",
+        "/readyz",
+        health.readyz,
+        Right.ANYBODY,
+        health.Readiness,
+        other_answers={HTTPStatus.SERVICE_UNAVAILABLE: health.Readiness},
+    ),
+    Endpoint("GET", "/api/v1/openapi.json", get_openapi, Right.ANYBODY, dict),
+    Endpoint("GET", "/api/v1/products", products.list_products, Right.ANYBODY, products.ProductList, errors=STORED),
+    Endpoint("GET", PRODUCT, products.get_product, Right.PRODUCT_VIEW, products.ProductObject, errors=IN_PRODUCT),
+    Endpoint(
+        "POST",
+        f"{PRODUCT}/contents/missing",
+        uploads.missing_contents,
+        Right.PRODUCT_STORE,
+        uploads.MissingContents,
+        body=Body(uploads.HASHES, required=False),
+        errors=(*IN_PRODUCT, errors.UploadIncomplete),
+    ),
+    Endpoint(
+        "POST",
+        f"{PRODUCT}/stores",
+        uploads.create_store,
+        Right.PRODUCT_STORE,
+        JobObject,
+        query=uploads.StoreQuery,
+        body=Body(media="application/zip"),
+        status=HTTPStatus.ACCEPTED,
+        errors=(
+            *IN_PRODUCT,
+            errors.UploadTooLarge,
+            errors.UploadIncomplete,
+            errors.SpoolFull,
+            errors.IdempotencyConflict,
+        ),
+        takes=("Idempotency-Key",),
+        gives=("Location",),
+    ),
+    Endpoint(
+        "GET",
+        f"{PRODUCT}/runs",
+        runs.list_runs,
+        Right.PRODUCT_VIEW,
+        runs.RunList,
+        query=runs.RunPage,
+        errors=IN_PRODUCT,
+    ),
+    Endpoint("GET", f"{PRODUCT}/runs/{{run}}", runs.get_run, Right.PRODUCT_VIEW, runs.RunObject, errors=IN_RUN),
+    Endpoint(
+        "GET",
+        f"{PRODUCT}/runs/{{run}}/history",
+        runs.list_history,
+        Right.PRODUCT_VIEW,
+        runs.StoreList,
+        query=runs.HistoryPage,
+        errors=IN_RUN,
+    ),
+    Endpoint(
+        "GET",
+        f"{PRODUCT}/reports",
+        reports.list_reports,
+        Right.PRODUCT_VIEW,
+        reports.ReportList,
+        query=reports.ReportQuery,
+        errors=IN_RUN,
+    ),
+    Endpoint(
+        "GET",
+        f"{PRODUCT}/reports/{{report}}",
+        reports.get_report,
+        Right.PRODUCT_VIEW,
+        reports.WholeReport,
+        query=reports.ReportOptions,
+        errors=(*IN_PRODUCT, errors.ReportNotFound),
+    ),
+    Endpoint(
+        "GET",
+        "/api/v1/jobs",
+        jobs.list_jobs,
+        Right.PRODUCT_VIEW,
+        jobs.JobList,
+        query=jobs.JobQuery,
+        errors=IN_PRODUCT,
+    ),
+    Endpoint("GET", JOB, jobs.get_job, Right.JOB_OWNER, JobObject, query=jobs.WaitQuery, errors=OF_JOB),
+    Endpoint(
+        "POST",
+        f"{JOB}/cancel",
+        jobs.cancel_job,
+        Right.JOB_OWNER,
+        JobObject,
+        body=Body(jobs.CANCEL, required=False),
+        errors=(*OF_JOB, errors.AlreadyEnded, errors.UploadIncomplete),
+    ),
+    Endpoint(
+        "POST",
+        f"{JOB}/retry",
+        jobs.retry_job,
+        Right.JOB_OWNER,
+        JobObject,
+        errors=(*OF_JOB, errors.NotRetryable),
+    ),
 )
+
+
+@cache
+def openapi_json() -> bytes:
+    """The OpenAPI document of all endpoints, made when it is first asked for."""
+    return json_bytes(build_document(ENDPOINTS))
 
 
 def add_routes(app: web.Application) -> None:

@@ -1,13 +1,16 @@
 """Runs and their history."""
 
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from storaged.api.encode import json_response
 from storaged.api.keys import SERVICES
 from storaged.api.params import AnyText, Id, Query, read_query
+from storaged.model import DetectionStatus
 from storaged.store import products, runs
 
 
@@ -21,6 +24,60 @@ class HistoryPage(Query):
     limit: int = Field(100, ge=1, le=1000)
 
 
+class RunObject(TypedDict):
+    """A run with its last store; `reports` counts by detection status, `duration` is the analysis's, in seconds."""
+
+    name: str
+    created_at: datetime
+    stored_at: datetime | None
+    tag: str | None
+    user: str | None
+    description: str | None
+    client_version: str | None
+    duration: float | None
+    reports: dict[DetectionStatus, int]
+
+
+class RunList(TypedDict):
+    """A page of runs."""
+
+    runs: list[RunObject]
+    next: str | None
+
+
+class AnalyzerObject(TypedDict):
+    """What a store's metadata says of one analyzer."""
+
+    name: str
+    version: str | None
+    successful: int
+    failed: int
+    failed_sources: list[str]
+
+
+class StoreObject(TypedDict):
+    """One entry of a run's history."""
+
+    id: int
+    stored_at: datetime
+    tag: str | None
+    user: str | None
+    description: str | None
+    client_version: str | None
+    command: str | None
+    duration: float | None
+    reports: dict[DetectionStatus, int]
+    analyzers: list[AnalyzerObject]
+    job: str | None
+
+
+class StoreList(TypedDict):
+    """A page of a run's history."""
+
+    stores: list[StoreObject]
+    next: int | None
+
+
 async def list_runs(request: web.Request) -> web.Response:
     """Runs in the order of their names; `next` is the `after` of the next page."""
     page = read_query(request, RunPage)
@@ -28,10 +85,11 @@ async def list_runs(request: web.Request) -> web.Response:
         product = await products.get_product(conn, request.match_info["product"])
         rows = await runs.list_runs(conn, product.id, after=page.after, limit=page.limit)
     following = rows[-1]["name"] if len(rows) == page.limit else None
-    return json_response({"runs": [run_object(row) for row in rows], "next": following})
+    return json_response(RunList(runs=[run_object(row) for row in rows], next=following))
 
 
 async def get_run(request: web.Request) -> web.Response:
+    """One run."""
     read_query(request, Query)
     async with request.app[SERVICES].engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
@@ -48,11 +106,10 @@ async def list_history(request: web.Request) -> web.Response:
         await runs.get_run(conn, product.id, product.endpoint, name)
         rows = await runs.list_history(conn, product.id, name, before=page.after, limit=page.limit)
     following = rows[-1]["id"] if len(rows) == page.limit else None
-    return json_response({"stores": [store_object(row) for row in rows], "next": following})
+    return json_response(StoreList(stores=[store_object(row) for row in rows], next=following))
 
 
-def run_object(row: Any) -> dict[str, Any]:
-    """A run with its last store; `reports` counts by detection status."""
+def run_object(row: Any) -> RunObject:
     return {
         "name": row["name"],
         "created_at": row["created_at"],
@@ -66,8 +123,7 @@ def run_object(row: Any) -> dict[str, Any]:
     }
 
 
-def store_object(row: Any) -> dict[str, Any]:
-    """One entry of a run's history."""
+def store_object(row: Any) -> StoreObject:
     return {
         "id": row["id"],
         "stored_at": row["stored_at"],

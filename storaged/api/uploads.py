@@ -6,6 +6,7 @@ from typing import Annotated
 
 from aiohttp import ClientPayloadError, web
 from pydantic import Field, StringConstraints, TypeAdapter
+from typing_extensions import TypedDict
 
 from storaged.api.encode import job_object, json_response
 from storaged.api.keys import SERVICES
@@ -31,6 +32,12 @@ class StoreQuery(Query):
     keep_going: bool = False
 
 
+class MissingContents(TypedDict):
+    """SHA-256 hashes, in hex."""
+
+    missing: list[str]
+
+
 async def missing_contents(request: web.Request) -> web.Response:
     """Of the SHA-256 hashes in the body, those whose content the product lacks."""
     read_query(request, Query)
@@ -38,7 +45,7 @@ async def missing_contents(request: web.Request) -> web.Response:
     async with request.app[SERVICES].engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
         missing = await contents.missing_contents(conn, product.id, [bytes.fromhex(text) for text in hashes])
-    return json_response({"missing": [found.hex() for found in missing]})
+    return json_response(MissingContents(missing=[found.hex() for found in missing]))
 
 
 async def create_store(request: web.Request) -> web.Response:
