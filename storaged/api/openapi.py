@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from storaged.api.endpoints import JSON, Endpoint
+from storaged.api.params import NO_NUL
 from storaged.api.problems import HTTP_KINDS, PROBLEM, RETRY_AFTER, STATUSES, TYPE_PREFIX, Problem, kebab
 from storaged.errors import BadRequest, StoragedError
 
@@ -25,11 +26,10 @@ Times are RFC 3339 in UTC. Errors are RFC 9457 problem details with a stable `ty
 HEAD; another method than those listed is answered 405 with `Allow`, another path 404. Query parameters that an \
 endpoint does not know, and bodies with a Content-Encoding, are refused."""
 
-# What no text of PostgreSQL can hold, and no path part be without.
-NO_NUL: Final = r"^[^\u0000]+$"
+PATH_TEXT: Final[Schema] = {"type": "string", "minLength": 1, "pattern": NO_NUL}
 PATH_PARTS: Final[dict[str, Schema]] = {
-    "product": {"description": "Endpoint of a product.", "schema": {"type": "string", "pattern": NO_NUL}},
-    "run": {"description": "Name of a run; a `/` in it is `%2F`.", "schema": {"type": "string", "pattern": NO_NUL}},
+    "product": {"description": "Endpoint of a product.", "example": "Default", "schema": PATH_TEXT},
+    "run": {"description": "Name of a run; a `/` in it is `%2F`.", "example": "pantry", "schema": PATH_TEXT},
     "report": {
         "description": "Id of a report.",
         "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},

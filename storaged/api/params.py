@@ -40,10 +40,13 @@ def check_indexable(text: str) -> str:
     return text
 
 
-AnyText = Annotated[str, AfterValidator(check_storable)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(check_storable)]
+# Told to readers of the schema; `check_storable` says it in words.
+NO_NUL: Final = r"^[^\u0000]*$"
+
+AnyText = Annotated[str, AfterValidator(check_storable), Field(json_schema_extra={"pattern": NO_NUL})]
+Text = Annotated[AnyText, StringConstraints(min_length=1, max_length=1000)]
 Name = Annotated[Text, AfterValidator(check_indexable)]
-LongText = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(check_storable)]
+LongText = Annotated[AnyText, StringConstraints(max_length=10_000)]
 # What the database's bigint holds.
 Id = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
@@ -130,4 +133,4 @@ def _pointer(fault: ErrorDetails, place: str) -> str:
 def _detail(fault: ErrorDetails, known: Iterable[str]) -> str:
     if fault["type"] == "extra_forbidden":
         return "unknown" + (f"; there are {', '.join(known)}" if known else "")
-    return fault["msg"]
+    return fault["msg"].removeprefix("Value error, ")
