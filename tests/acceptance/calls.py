@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from tests.acceptance.contract import check_answer
 from tests.acceptance.daemons import DaemonProcess
 
 PATIENCE = 60.0
@@ -38,11 +39,14 @@ def call(
     headers: Mapping[str, str] | None = None,
     timeout: float = PATIENCE,
 ) -> Answer:
-    """One request on a connection of its own; `path` goes out as it is."""
+    """One request on a connection of its own; `path` goes out as it is, the answer must be as OpenAPI tells."""
     with closing(http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=timeout)) as connection:
         connection.request(method, path, body=body, headers=dict(headers or {}))
-        answer = connection.getresponse()
-        return Answer(answer.status, {name.title(): value for name, value in answer.getheaders()}, answer.read())
+        response = connection.getresponse()
+        headers = {name.title(): value for name, value in response.getheaders()}
+        answer = Answer(response.status, headers, response.read())
+    check_answer(method, path, answer.status, answer.headers, answer.body)
+    return answer
 
 
 def get(daemon: DaemonProcess, path: str) -> Any:
