@@ -24,7 +24,8 @@ SCHEMAS: Final = "#/components/schemas/"
 ABOUT: Final = """\
 Times are RFC 3339 in UTC. Errors are RFC 9457 problem details with a stable `type`. Every path that takes GET takes \
 HEAD; another method than those listed is answered 405 with `Allow`, another path 404. Query parameters that an \
-endpoint does not know, and bodies with a Content-Encoding, are refused."""
+endpoint does not know, and bodies with a Content-Encoding, are refused. What is not HTTP is answered 400, and an \
+Expect that is not 100-continue 417, in plain text."""
 
 PATH_TEXT: Final[Schema] = {"type": "string", "minLength": 1, "pattern": NO_NUL}
 PATH_PARTS: Final[dict[str, Schema]] = {

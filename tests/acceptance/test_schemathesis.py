@@ -13,16 +13,28 @@ from tests.archives import unpack_sample
 
 HOOKS = "tests.acceptance.schemathesis_hooks"
 EXAMPLES = 20
+# What may be deleted; the rest is still to be read.
+SPARED = """\
+[dictionaries.spare]
+values = ["spare"]
+[[operations]]
+include-name = "DELETE /api/v1/products/{product}"
+parameters = { "path.product" = { dictionary = "spare" } }
+[[operations]]
+include-method = "DELETE"
+parameters = { "path.run" = { dictionary = "spare" } }
+"""
 # Values that exist, taken often: what is made up is only ever not found.
 OFTEN = 0.8
 
 
 @pytest.fixture
 def sample(shared_daemon: DaemonProcess, tmp_path: Path) -> DaemonProcess:
-    """The daemon with the packaged sample as the run `pantry`."""
+    """The daemon with the packaged sample as the runs `pantry` and `spare`."""
     folder = unpack_sample(tmp_path / "sample")
-    done = shared_daemon.storectl("store", str(folder / "reports"), "--name", "pantry", "--tag", "v1")
-    assert done.returncode == 0, done.stderr
+    for run in ("pantry", "spare"):
+        done = shared_daemon.storectl("store", str(folder / "reports"), "--name", run, "--tag", "v1")
+        assert done.returncode == 0, done.stderr
     return shared_daemon
 
 
@@ -50,7 +62,7 @@ deterministic = true
 max-examples = {EXAMPLES}
 database = "none"
 {lists}[parameters]
-{bindings}"""
+{bindings}{SPARED}"""
 
 
 def test_the_daemon_does_what_its_document_says_and_refuses_what_it_forbids(
