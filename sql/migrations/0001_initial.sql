@@ -75,6 +75,9 @@ CREATE INDEX job_claimable ON job (coalesce(product_id, 0), priority DESC, id) W
 CREATE UNIQUE INDEX job_one_head ON job (product_id, run) WHERE head AND run IS NOT NULL;
 -- The line behind the head.
 CREATE INDEX job_line ON job (product_id, run, id) WHERE status = 'enqueued' AND NOT head;
+-- Lists of what is not done, and of what went wrong: both few among many.
+CREATE INDEX job_unfinished ON job (id) WHERE status IN ('allocated', 'enqueued', 'running');
+CREATE INDEX job_unsuccessful ON job (id) WHERE status IN ('failed', 'cancelled', 'dropped');
 CREATE INDEX job_running ON job (node) WHERE status = 'running';
 CREATE INDEX job_finished ON job (finished_at) WHERE finished_at IS NOT NULL;
 

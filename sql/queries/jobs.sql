@@ -214,11 +214,37 @@ SELECT * FROM job_record WHERE token = :token
 -- name: read_jobs
 SELECT * FROM job_record WHERE id = ANY(:ids) ORDER BY id
 
+-- name: plan_each_filter
+-- A plan that is made once for all filters cannot use an index for any; without effect beyond the transaction.
+SET LOCAL plan_cache_mode = force_custom_plan
+
 -- name: list_jobs
+-- Conditions that are NULL, or empty where several values are meant, narrow nothing.
 SELECT * FROM job_record
 WHERE
-    (cardinality(:statuses::text[]) = 0 OR status = ANY(:statuses::text[]))
-    AND (:product_id::integer IS NULL OR product_id = :product_id::integer)
+    (cardinality(:tokens::text[]) = 0 OR token = ANY(:tokens::text[]))
+    AND (cardinality(:nodes::text[]) = 0 OR node = ANY(:nodes::text[]))
+    AND (cardinality(:kinds::text[]) = 0 OR kind = ANY(:kinds::text[]))
+    AND (cardinality(:statuses::text[]) = 0 OR status = ANY(:statuses::text[]))
+    AND (cardinality(:runs::text[]) = 0 OR run = ANY(:runs::text[]))
+    AND CASE
+        WHEN cardinality(:users::text[]) = 0 AND NOT :no_user::boolean THEN true
+        ELSE username = ANY(:users::text[]) OR (:no_user::boolean AND username IS NULL)
+    END
+    AND CASE
+        WHEN cardinality(:products::integer[]) = 0 AND NOT :no_product::boolean THEN true
+        ELSE product_id = ANY(:products::integer[]) OR (:no_product::boolean AND product_id IS NULL)
+    END
+    AND (:enqueued_after::timestamptz IS NULL OR enqueued_at >= :enqueued_after::timestamptz)
+    AND (:enqueued_before::timestamptz IS NULL OR enqueued_at <= :enqueued_before::timestamptz)
+    AND (:started_after::timestamptz IS NULL OR started_at >= :started_after::timestamptz)
+    AND (:started_before::timestamptz IS NULL OR started_at <= :started_before::timestamptz)
+    AND (:finished_after::timestamptz IS NULL OR finished_at >= :finished_after::timestamptz)
+    AND (:finished_before::timestamptz IS NULL OR finished_at <= :finished_before::timestamptz)
+    AND (:last_seen_after::timestamptz IS NULL OR heartbeat_at >= :last_seen_after::timestamptz)
+    AND (:last_seen_before::timestamptz IS NULL OR heartbeat_at <= :last_seen_before::timestamptz)
+    AND (:cancelled::boolean IS NULL OR cancel_requested = :cancelled::boolean)
+    AND (:consumed::boolean IS NULL OR (finished_at IS NOT NULL AND consumed = :consumed::boolean))
     AND (:after_id::bigint IS NULL OR id < :after_id::bigint)
 ORDER BY id DESC
 LIMIT :limit

@@ -1,6 +1,8 @@
 """Jobs: what became of an upload, waited for without polling; cancel and retry."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import fields
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -8,10 +10,12 @@ from typing_extensions import TypedDict
 
 from storaged.api.encode import JobObject, job_object, json_response
 from storaged.api.keys import SERVICES, Services
-from storaged.api.params import AnyText, Id, LongText, Query, read_json, read_query
+from storaged.api.params import AnyText, Id, LongText, Query, Time, read_json, read_query
 from storaged.errors import JobNotFound, NotRetryable
-from storaged.model import Job, JobKind, JobStatus, Token
+from storaged.model import Job, JobKind, JobStatus, ProductId, Token
 from storaged.queue import jobs
+from storaged.queue.lists import JobFilter
+from storaged.queue.lists import list_jobs as list_page
 from storaged.store import products
 
 NOBODY = "anonymous"
@@ -24,10 +28,41 @@ class WaitQuery(Query):
 
 
 class JobQuery(Query):
+    token: list[AnyText] = Field(default_factory=list)
+    node: list[AnyText] = Field(default_factory=list)
+    kind: list[JobKind] = Field(default_factory=list)
     status: list[JobStatus] = Field(default_factory=list)
-    product: AnyText | None = None
+    run: list[AnyText] = Field(default_factory=list)
+    user: list[AnyText] = Field(default_factory=list)
+    no_user: bool = False
+    product: list[AnyText] = Field(default_factory=list)
+    no_product: bool = False
+    enqueued_after: Time | None = None
+    enqueued_before: Time | None = None
+    started_after: Time | None = None
+    started_before: Time | None = None
+    finished_after: Time | None = None
+    finished_before: Time | None = None
+    last_seen_after: Time | None = None
+    last_seen_before: Time | None = None
+    cancelled: bool | None = None
+    consumed: bool | None = None
     after: Id | None = None
     limit: int = Field(100, ge=1, le=1000)
+
+    def where(self, products: Sequence[ProductId]) -> JobFilter:
+        """The filter, with the ids of the products that it names."""
+        same = {field.name for field in fields(JobFilter)} & set(JobQuery.model_fields)
+        return JobFilter(
+            tokens=[Token(token) for token in self.token],
+            nodes=self.node,
+            kinds=self.kind,
+            statuses=self.status,
+            runs=self.run,
+            users=self.user,
+            products=products,
+            **{name: getattr(self, name) for name in same},
+        )
 
 
 class JobList(TypedDict):
@@ -50,10 +85,8 @@ async def list_jobs(request: web.Request) -> web.Response:
     """Jobs, the newest first; `next` is the `after` of the next page."""
     query = read_query(request, JobQuery)
     async with request.app[SERVICES].engine.connect() as conn:
-        product = None if query.product is None else (await products.get_product(conn, query.product)).id
-        found = await jobs.list_jobs(
-            conn, statuses=query.status, product=product, limit=query.limit, after_id=query.after
-        )
+        ids = [(await products.get_product(conn, endpoint)).id for endpoint in query.product]
+        found = await list_page(conn, query.where(ids), limit=query.limit, after_id=query.after)
     following = found[-1].id if len(found) == query.limit else None
     return json_response(JobList(jobs=[job_object(job) for job in found], next=following))
 

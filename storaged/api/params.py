@@ -1,11 +1,22 @@
 """Query parameters, path parts and JSON bodies checked by pydantic models; all faults come in one answer."""
 
+import re
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar, get_origin
 
 import orjson
 from aiohttp import ClientPayloadError, web
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails
 
 from storaged.api.problems import Handler
@@ -19,6 +30,9 @@ Fault = tuple[str, str]
 FAULTS_LISTED: Final = 100
 # An entry of a B-tree index has 2704 bytes at most.
 INDEXED_BYTES: Final = 2000
+TIME_FORM: Final = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII | re.IGNORECASE
+)
 
 
 def check_storable(text: str) -> str:
@@ -40,6 +54,23 @@ def check_indexable(text: str) -> str:
     return text
 
 
+def check_time_form(text: str) -> str:
+    """RFC 3339, of which the zone, the time of day, or its seconds may be left out."""
+    if not TIME_FORM.fullmatch(text):
+        raise ValueError("is no time as RFC 3339 writes it, such as 2026-11-24T08:30:00Z (a + in a URL is %2B)")
+    return text
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A time without a zone is in UTC."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of the range of years in UTC") from None
+
+
 # Told to readers of the schema; `check_storable` says it in words.
 NO_NUL: Final = r"^[^\u0000]*$"
 
@@ -47,6 +78,7 @@ AnyText = Annotated[str, AfterValidator(check_storable), Field(json_schema_extra
 Text = Annotated[AnyText, StringConstraints(min_length=1, max_length=1000)]
 Name = Annotated[Text, AfterValidator(check_indexable)]
 LongText = Annotated[AnyText, StringConstraints(max_length=10_000)]
+Time = Annotated[datetime, BeforeValidator(check_time_form), AfterValidator(in_utc)]
 # What the database's bigint holds.
 Id = Annotated[int, Field(ge=0, le=2**63 - 1)]
 

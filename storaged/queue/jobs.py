@@ -266,21 +266,6 @@ async def get(conn: Connection, token: Token) -> Job:
     return job_of(row)
 
 
-async def list_jobs(
-    conn: Connection,
-    *,
-    statuses: Sequence[JobStatus] = (),
-    product: ProductId | None = None,
-    limit: int = 100,
-    after_id: int | None = None,
-) -> list[Job]:
-    """Jobs, the newest first; no statuses: all; the next page is the one after the last id of this one."""
-    rows = await QUERIES["list_jobs"].fetch(
-        conn, statuses=list(statuses), product_id=product, limit=limit, after_id=after_id
-    )
-    return [job_of(row) for row in rows]
-
-
 async def changed(conn: Connection, tokens: Sequence[tuple[Token, int]]) -> list[Job]:
     """The jobs whose sequence is beyond the one given with their token: one query for all waiters of a node."""
     rows = await QUERIES["changed_jobs"].fetch(

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from storaged.api.jobs import JobQuery
 from tests.acceptance.calls import (
     Answer,
     call,
@@ -410,6 +411,47 @@ def test_a_job_is_read_by_its_token_and_listed_newest_first(zoo: DaemonProcess) 
     assert listed.index(tokens[1]) < listed.index(tokens[0])
 
 
+NEVER = "2100-01-01T00:00:00Z"
+FIRST = "2000-01-01"
+JOB_FILTERS = {
+    "token": ("{token}", NO_TOKEN),
+    "node": ("{node}", "elsewhere"),
+    "kind": ("store", "dummy"),
+    "status": ("completed", "running"),
+    "run": ("job%20filters", "another"),
+    "user": (None, "ann"),
+    "no_user": ("true", None),
+    "product": ("Default", None),
+    "no_product": (None, "true"),
+    **{f"{moment}_after": (FIRST, NEVER) for moment in ("enqueued", "started", "finished", "last_seen")},
+    **{f"{moment}_before": (NEVER, FIRST) for moment in ("enqueued", "started", "finished", "last_seen")},
+    "cancelled": ("false", "true"),
+    "consumed": ("true", "false"),
+}
+
+
+@pytest.fixture(scope="module")
+def filtered(zoo: DaemonProcess) -> Any:
+    """A completed job."""
+    return until_ended(zoo, store(zoo, "job filters", one_report(1)))
+
+
+@pytest.mark.parametrize("name", JOB_FILTERS)
+def test_each_filter_of_jobs_keeps_a_job_and_leaves_it_out(zoo: DaemonProcess, filtered: Any, name: str) -> None:
+    def kept(value: str) -> bool:
+        value = value.format(token=filtered["token"], node=filtered["node"].replace(":", "%3A"))
+        found = get(zoo, f"/api/v1/jobs?limit=1000&{name}={value}")["jobs"]
+        return filtered["token"] in [job["token"] for job in found]
+
+    keeping, excluding = JOB_FILTERS[name]
+    assert keeping is None or kept(keeping)
+    assert excluding is None or not kept(excluding)
+
+
+def test_no_filter_of_jobs_is_left_untried() -> None:
+    assert JOB_FILTERS.keys() == JobQuery.model_fields.keys() - {"after", "limit"}
+
+
 def test_jobs_are_filtered_by_status_and_product(zoo: DaemonProcess) -> None:
     failed = store(zoo, "filtered", b"no zip")
     until_ended(zoo, failed)
@@ -536,7 +578,10 @@ def test_a_parameter_that_an_endpoint_does_not_know_is_refused(zoo: DaemonProces
         (f"{PRODUCT}/reports?details=true&details=true", "query/details"),
         (f"{PRODUCT}/runs/zoo/history?after=x", "query/after"),
         (f"{PRODUCT}/runs/zoo/history?after={2**70}", "query/after"),
-        ("/api/v1/jobs?product=%00", "query/product"),
+        ("/api/v1/jobs?product=%00", "query/product/0"),
+        ("/api/v1/jobs?started_after=yesterday", "query/started_after"),
+        ("/api/v1/jobs?started_after=1764000000", "query/started_after"),
+        ("/api/v1/jobs?started_after=0001-01-01T00:00:00%2B10:00", "query/started_after"),
         (f"/api/v1/jobs?after={2**63}", "query/after"),
         ("/api/v1/jobs?status=dead", "query/status/0"),
         ("/api/v1/jobs?limit=1001", "query/limit"),

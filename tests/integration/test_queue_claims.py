@@ -14,6 +14,7 @@ from storaged.database.sql import Connection
 from storaged.errors import AlreadyEnded, NotRetryable
 from storaged.model import Claim, Job, JobKind, JobStatus, ProductId, Token
 from storaged.queue import jobs
+from storaged.queue.lists import JobFilter, list_jobs
 from tests.integration.queue_scenes import (
     DEFAULT,
     WAITS_FOR_A_LOCK,
@@ -258,7 +259,7 @@ async def test_a_storm_of_requests_leaves_no_line_stuck_and_no_deadlock(crowd: E
         assert await conn.fetchval("SELECT count(*) FROM job WHERE status = 'running'") == 0
     await drain(crowd, 3)
     async with crowd.connect() as conn:
-        assert await jobs.list_jobs(conn, statuses=[JobStatus.ENQUEUED, JobStatus.RUNNING]) == []
+        assert await list_jobs(conn, JobFilter(statuses=[JobStatus.ENQUEUED, JobStatus.RUNNING])) == []
 
 
 async def storm(engine: Engine, known: list[Token], chance: random.Random) -> None:

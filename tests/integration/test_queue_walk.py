@@ -15,6 +15,7 @@ from storaged.database.engine import open_connection
 from storaged.errors import AlreadyEnded, CancelRequested, NotRetryable
 from storaged.model import Claim, JobKind, JobStatus, ProductId, Token
 from storaged.queue import jobs, rescue
+from storaged.queue.lists import JobFilter, list_jobs
 from storaged.queue.rescue import Rescuer
 
 T = TypeVar("T")
@@ -141,12 +142,12 @@ class Walk(RuleBasedStateMachine):
     @invariant()
     def nothing_is_broken(self) -> None:
         assert [row["rule"] for row in self.do(self.conn.fetch(BROKEN))] == []
-        running = self.do(jobs.list_jobs(self.conn, statuses=[JobStatus.RUNNING]))
+        running = self.do(list_jobs(self.conn, JobFilter(statuses=[JobStatus.RUNNING])))
         assert {job.token for job in running} == {claim.token for claim in self.claims}
 
     @invariant()
     def sequences_never_shrink(self) -> None:
-        for job in self.do(jobs.list_jobs(self.conn, limit=STEPS)):
+        for job in self.do(list_jobs(self.conn, limit=STEPS)):
             assert job.sequence >= self.sequences.get(job.token, 1)
             self.sequences[job.token] = job.sequence
 

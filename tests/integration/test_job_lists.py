@@ -1,0 +1,218 @@
+"""Lists of jobs: each filter, all of them together, and pages that cost the same wherever they are."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, fields
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from storaged.database.engine import Engine, open_connection
+from storaged.database.sql import Connection
+from storaged.model import Job, JobKind, JobStatus, Token
+from storaged.queue.lists import QUERIES, JobFilter, list_jobs
+from tests.integration.queue_scenes import DEFAULT, add_product, enqueue
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+COUNT = 48
+# Jobs of each kind of value, in steps that are prime to each other, so that the values come in many combinations.
+SCENE = """
+INSERT INTO job (
+    token, kind, product_id, run, username, summary, status, head, node, node_instance, lease_id,
+    cancel_requested, consumed, enqueued_at, started_at, finished_at, heartbeat_at
+)
+SELECT
+    lpad(to_hex(n), 64, '0'), CASE WHEN n % 3 = 0 THEN 'dummy' ELSE 'store' END, product,
+    CASE WHEN product IS NOT NULL THEN 'run ' || n END,
+    (ARRAY['ann', 'bob', NULL])[n % 3 + 1], 'Job', status, status = 'running',
+    CASE WHEN begun THEN 'node ' || n % 2 END,
+    CASE WHEN begun THEN gen_random_uuid() END,
+    CASE WHEN status = 'running' THEN gen_random_uuid() END,
+    n % 7 < 3, status NOT IN ('enqueued', 'running') AND n % 2 = 0,
+    at, CASE WHEN begun THEN at + interval '10 minutes' END,
+    CASE WHEN status NOT IN ('enqueued', 'running') THEN at + interval '20 minutes' END,
+    CASE WHEN begun THEN at + interval '15 minutes' END
+FROM generate_series(1, $3) AS n
+CROSS JOIN LATERAL (
+    SELECT
+        (ARRAY['enqueued', 'running', 'completed', 'failed', 'cancelled', 'dropped'])[n % 6 + 1] AS status,
+        (ARRAY[$1::integer, $2::integer, NULL])[n * 5 % 7 % 3 + 1] AS product,
+        $4::timestamptz + n % 5 * interval '1 hour' AS at
+) AS drawn
+CROSS JOIN LATERAL (SELECT drawn.status <> 'enqueued' AS begun) AS state
+"""
+
+Expected = Callable[[Job], bool]
+
+
+@pytest.fixture
+async def scene(engine: Engine) -> list[Job]:
+    """All jobs, the newest first."""
+    other = await add_product(engine, "other")
+    async with engine.begin() as conn:
+        await conn.execute(SCENE, DEFAULT, other, COUNT, NOON)
+        made = await list_jobs(conn, limit=COUNT + 1)
+    assert len(made) == COUNT
+    return made
+
+
+def moment_filters(moment: str, read: Callable[[Job], datetime | None]) -> Iterator[tuple[dict[str, Any], Expected]]:
+    def at_least(job: Job, bound: datetime) -> bool:
+        found = read(job)
+        return found is not None and found >= bound
+
+    def at_most(job: Job, bound: datetime) -> bool:
+        found = read(job)
+        return found is not None and found <= bound
+
+    # A bound that some jobs have to the microsecond: both ends are included.
+    bound = NOON + 2 * HOUR + {"enqueued": 0, "started": 10, "last_seen": 15, "finished": 20}[moment] * HOUR / 60
+    yield {f"{moment}_after": bound}, lambda job: at_least(job, bound)
+    yield {f"{moment}_before": bound}, lambda job: at_most(job, bound)
+
+
+FILTERS: list[tuple[dict[str, Any], Expected]] = [
+    (
+        {"tokens": [Token(f"{n:064x}") for n in range(1, 30, 4)]},
+        lambda job: int(job.token, 16) in range(1, 30, 4),
+    ),
+    ({"nodes": ["node 1"]}, lambda job: job.node == "node 1"),
+    ({"kinds": [JobKind.DUMMY]}, lambda job: job.kind is JobKind.DUMMY),
+    (
+        {"statuses": [JobStatus.ENQUEUED, JobStatus.RUNNING]},
+        lambda job: job.status in {JobStatus.ENQUEUED, JobStatus.RUNNING},
+    ),
+    ({"statuses": [JobStatus.FAILED]}, lambda job: job.status is JobStatus.FAILED),
+    ({"runs": [f"run {n}" for n in range(20)]}, lambda job: job.run in {f"run {n}" for n in range(20)}),
+    ({"users": ["ann"]}, lambda job: job.username == "ann"),
+    ({"no_user": True}, lambda job: job.username is None),
+    ({"users": ["ann"], "no_user": True}, lambda job: job.username in {"ann", None}),
+    ({"products": [DEFAULT]}, lambda job: job.product == "Default"),
+    ({"no_product": True}, lambda job: job.product is None),
+    ({"products": [DEFAULT], "no_product": True}, lambda job: job.product in {"Default", None}),
+    *moment_filters("enqueued", lambda job: job.enqueued_at),
+    *moment_filters("started", lambda job: job.started_at),
+    *moment_filters("finished", lambda job: job.finished_at),
+    *moment_filters("last_seen", lambda job: job.heartbeat_at),
+    ({"cancelled": True}, lambda job: job.cancel_requested),
+    ({"cancelled": False}, lambda job: not job.cancel_requested),
+    ({"consumed": True}, lambda job: job.consumed),
+    ({"consumed": False}, lambda job: job.status.ended and not job.consumed),
+]
+
+
+async def listed(engine: Engine, **where: Any) -> list[Token]:
+    async with engine.connect() as conn:
+        return [job.token for job in await list_jobs(conn, JobFilter(**where))]
+
+
+def tokens(scene: list[Job], *expected: Expected) -> list[Token]:
+    return [job.token for job in scene if all(one(job) for one in expected)]
+
+
+@pytest.mark.parametrize(("where", "expected"), FILTERS, ids=["+".join(where) for where, _ in FILTERS])
+async def test_each_filter_keeps_what_it_names_and_nothing_else(
+    engine: Engine, scene: list[Job], where: dict[str, Any], expected: Expected
+) -> None:
+    kept = tokens(scene, expected)
+    assert 0 < len(kept) < COUNT
+    assert await listed(engine, **where) == kept
+
+
+def test_every_filter_is_tried() -> None:
+    assert {name for where, _ in FILTERS for name in where} == {field.name for field in fields(JobFilter)}
+
+
+async def test_filters_narrow_each_other(engine: Engine, scene: list[Job]) -> None:
+    for (one, of_one), (two, of_two) in combinations(FILTERS, 2):
+        if (
+            one.keys() & two.keys()
+            or {*one, *two} >= {"users", "no_user"}
+            or {*one, *two} >= {"products", "no_product"}
+        ):
+            continue
+        assert await listed(engine, **one, **two) == tokens(scene, of_one, of_two), (one, two)
+
+
+async def test_pages_follow_each_other_without_gap_and_without_overlap(engine: Engine, scene: list[Job]) -> None:
+    where = JobFilter(statuses=[JobStatus.COMPLETED, JobStatus.ENQUEUED])
+    found: list[Job] = []
+    async with engine.connect() as conn:
+        while page := await list_jobs(conn, where, limit=3, after_id=found[-1].id if found else None):
+            found += page
+            if len(found) == 6:
+                await enqueue(engine, "came meanwhile")
+    assert [job.token for job in found] == tokens(scene, lambda job: job.status in where.statuses)
+
+
+# What it costs
+
+
+OLDEST = """
+INSERT INTO job (token, kind, summary, status, enqueued_at)
+VALUES (repeat('f', 64), 'store', 'Job', 'enqueued', now())
+"""
+FLOOD = """
+INSERT INTO job (token, kind, summary, status, username, enqueued_at, finished_at, consumed)
+SELECT
+    lpad(to_hex(n), 64, '0'), 'store', 'Job',
+    CASE WHEN n % 500 = 0 THEN 'failed' ELSE 'completed' END, 'user ' || n % 10,
+    now() - n * interval '1 second', now() - n * interval '1 second', n % 4 = 0
+FROM generate_series(100000, 1, -1) AS n
+"""
+
+
+@pytest.fixture
+async def flooded(database_url: str) -> Any:
+    """A connection to a database with 100,000 ended jobs and one that waits, the oldest."""
+    connection = await open_connection(database_url)
+    await connection.execute(OLDEST)
+    await connection.execute(FLOOD)
+    await connection.execute("VACUUM (ANALYZE) job")
+    yield connection
+    await connection.close()
+
+
+async def blocks(conn: Connection, where: JobFilter, after_id: int | None) -> int:
+    """The pages of tables and indexes that one page of the list touches."""
+    query = QUERIES["list_jobs"]
+    values = query.arguments({**asdict(where), "limit": 100, "after_id": after_id})
+    async with conn.transaction():
+        await QUERIES["plan_each_filter"].execute(conn)
+        (plan,) = json.loads(await conn.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query.text}", *values))
+    return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        JobFilter(),
+        JobFilter(statuses=[JobStatus.COMPLETED]),
+        JobFilter(consumed=True),
+        JobFilter(users=["user 3"]),
+        JobFilter(no_product=True, cancelled=False, finished_before=datetime(2100, 1, 1, tzinfo=UTC)),
+    ],
+    ids=["all", "status", "consumed", "user", "several"],
+)
+async def test_each_page_of_a_hundred_thousand_jobs_costs_the_same(flooded: Connection, where: JobFilter) -> None:
+    newest = await flooded.fetchval("SELECT max(id) FROM job")
+    costs = [await blocks(flooded, where, after) for after in (None, newest - 30_000, newest - 60_000, newest - 90_000)]
+    assert max(costs) <= 1.5 * min(costs), costs
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        JobFilter(statuses=[JobStatus.ENQUEUED]),
+        JobFilter(statuses=[JobStatus.ENQUEUED, JobStatus.RUNNING]),
+        JobFilter(statuses=[JobStatus.DROPPED, JobStatus.CANCELLED]),
+        JobFilter(tokens=[Token("f" * 64)]),
+    ],
+    ids=["waiting", "unfinished", "dropped", "token"],
+)
+async def test_to_find_the_few_it_does_not_read_the_many(flooded: Connection, where: JobFilter) -> None:
+    whole = await flooded.fetchval("SELECT pg_relation_size('job') / current_setting('block_size')::bigint")
+    assert await blocks(flooded, where, None) < whole / 10
