@@ -26,6 +26,7 @@ from storaged.ingest.pipeline import StorePipeline
 from storaged.ingest.values import ArchiveLimits
 from storaged.model import JobKind
 from storaged.queue.rescue import Rescuer
+from storaged.queue.told import open_told
 from storaged.queue.wakeup import Wakeups, open_wakeups
 from storaged.queue.watch import open_watchers
 from storaged.settings import Settings
@@ -98,7 +99,8 @@ async def open_daemon(settings: Settings) -> AsyncIterator[str]:
         # Before anybody can ask: what an earlier life left running does not run.
         await upkeep.start()
         watchers = await stack.enter_async_context(open_watchers(engine, node.wakeups, settings.poll_seconds))
-        services = Services(settings, engine, node.spool, watchers, node.wakeups, node.id)
+        told = await stack.enter_async_context(open_told(engine))
+        services = Services(settings, engine, node.spool, watchers, told, node.wakeups, node.id)
         await stack.enter_async_context(serve_app(make_app(services), listener))
         await stack.enter_async_context(open_work(node, upkeep))
         yield f"http://{address}"

@@ -294,6 +294,33 @@ WITH self AS (
 )
 SELECT least(own.jobs + others.jobs, :most) FROM own, others, self
 
+-- name: job_estimate
+-- Seconds until a waiting job starts: the jobs before it, shared by all slots, or those before it in the line of its
+-- run, one after the other, whichever takes longer; each takes as long as the median of those completed last.
+WITH last_ended AS (
+    SELECT status, finished_at - started_at AS took
+    FROM job
+    WHERE finished_at IS NOT NULL
+    ORDER BY finished_at DESC
+    LIMIT :sample
+), typical AS (
+    SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM took)) AS seconds
+    FROM last_ended
+    WHERE status = 'completed'
+), busy AS (
+    SELECT (SELECT count(*) FROM job WHERE status = 'running') AS jobs, greatest(count(*), 1) * :node_slots::float8 AS slots
+    FROM node
+), line AS (
+    SELECT count(*) AS jobs
+    FROM job AS self
+    JOIN job AS before ON before.product_id = self.product_id AND before.run = self.run
+    WHERE
+        self.id = :id AND before.id <> self.id
+        AND (before.head OR (before.status = 'enqueued' AND NOT before.head AND before.id < self.id))
+)
+SELECT typical.seconds * greatest(line.jobs, (:position + 1 + busy.jobs - busy.slots) / busy.slots, 0)
+FROM typical, busy, line
+
 -- name: add_comment
 WITH commented AS (
     UPDATE job SET sequence = sequence + 1 WHERE token = :token RETURNING id
@@ -301,7 +328,14 @@ WITH commented AS (
 INSERT INTO job_comment (job_id, who, text) SELECT id, :who, :text FROM commented
 
 -- name: mark_consumed
-UPDATE job SET consumed = true WHERE token = :token AND finished_at IS NOT NULL AND NOT consumed
+-- In the order of ids, as all who change several jobs.
+UPDATE job SET consumed = true
+WHERE id IN (
+    SELECT id FROM job
+    WHERE token = ANY(:tokens) AND finished_at IS NOT NULL AND NOT consumed
+    ORDER BY id
+    FOR UPDATE
+)
 
 -- name: tokens_with_upload
 SELECT token FROM job

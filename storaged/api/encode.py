@@ -29,7 +29,10 @@ class ProgressObject(TypedDict):
 
 
 class JobObject(TypedDict):
-    """A job; `position` counts those ahead of one that waits, `result` depends on the kind."""
+    """A job; `position` counts those ahead of one that waits, `result` depends on the kind.
+
+    `estimated_seconds` are about what it has to wait yet; null when it does not wait, or nothing is known.
+    """
 
     token: str
     kind: JobKind
@@ -49,6 +52,7 @@ class JobObject(TypedDict):
     last_seen_at: datetime | None
     progress: ProgressObject
     position: int | None
+    estimated_seconds: float | None
     cancel_requested: bool
     consumed: bool
     result: Mapping[str, Any] | None
@@ -69,7 +73,7 @@ async def large_json_response(value: Any) -> web.Response:
     return web.Response(body=await asyncio.to_thread(json_bytes, value), content_type="application/json")
 
 
-def job_object(job: Job, position: int | None = None) -> JobObject:
+def job_object(job: Job, position: int | None = None, estimated_seconds: float | None = None) -> JobObject:
     """The job object; `position` counts the jobs that will be claimed before it, None when it does not wait."""
     return {
         "token": job.token,
@@ -90,6 +94,7 @@ def job_object(job: Job, position: int | None = None) -> JobObject:
         "last_seen_at": job.heartbeat_at,
         "progress": {"phase": job.phase, "done": job.done, "total": job.total},
         "position": position,
+        "estimated_seconds": estimated_seconds,
         "cancel_requested": job.cancel_requested,
         "consumed": job.consumed,
         "result": job.result,

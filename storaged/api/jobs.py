@@ -1,14 +1,16 @@
 """Jobs: what became of an upload, waited for without polling; cancel and retry."""
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from storaged.api.encode import JobObject, job_object, json_response
+from storaged.api.encode import JobObject, job_object, json_bytes, json_response
 from storaged.api.keys import SERVICES, Services
 from storaged.api.params import AnyText, Id, LongText, Query, Time, read_json, read_query
 from storaged.errors import JobNotFound, NotRetryable
@@ -19,12 +21,20 @@ from storaged.queue.lists import list_jobs as list_page
 from storaged.store import products
 
 NOBODY = "anonymous"
+EVENT_STREAM = "text/event-stream"
+# Below the minute after which proxies cut a silent connection.
+KEEP_ALIVE_SECONDS = 15.0
+LAST_EVENT_ID = re.compile(r"\d{1,18}", re.ASCII)
 RETRYABLE = {JobStatus.FAILED, JobStatus.DROPPED}
 
 
 class WaitQuery(Query):
     wait: float = Field(0, ge=0)
     since: Id | None = None
+
+
+class SinceQuery(Query):
+    since: Id = 0
 
 
 class JobQuery(Query):
@@ -72,6 +82,14 @@ class JobList(TypedDict):
     next: int | None
 
 
+class JobEvent(TypedDict):
+    """One server-sent event; `data` is the job as JSON, `id` its sequence."""
+
+    id: str
+    event: Literal["job"]
+    data: str
+
+
 class CancelBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -100,7 +118,47 @@ async def get_job(request: web.Request) -> web.Response:
         job = await jobs.get(conn, token)
     if query.wait > 0:
         job = await _wait(services, job, query)
-    return json_response(await _with_position(services, job))
+    if request.method == "GET":
+        services.told.note(job)
+    return json_response(await _with_place(services, job))
+
+
+async def stream_job(request: web.Request) -> web.StreamResponse:
+    """The job's changes as server-sent events, each with the job and its sequence as id, until it has ended.
+
+    The first comes at once: the job as it is, or, with `since` or Last-Event-ID, the first change after that.
+    """
+    services = request.app[SERVICES]
+    since = _since(request, read_query(request, SinceQuery))
+    async with services.engine.connect() as conn:
+        job = await jobs.get(conn, _token(request))
+    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    response.content_type = EVENT_STREAM
+    await response.prepare(request)
+    if request.method == "GET":
+        await _stream(services, response, job, since)
+    return response
+
+
+async def _stream(services: Services, response: web.StreamResponse, job: Job, since: int) -> None:
+    while True:
+        if job.sequence > since or job.status.ended:
+            since = job.sequence
+            document = json_bytes(await _with_place(services, job)).decode()
+            await response.write(f"id: {since}\nevent: job\ndata: {document}\n\n".encode())
+        if job.status.ended:
+            services.told.note(job)
+            return
+        changed = await services.watchers.next_change(job.token, max(since, job.sequence), KEEP_ALIVE_SECONDS)
+        if changed is None:
+            await response.write(b": still here\n\n")
+        job = changed or job
+
+
+def _since(request: web.Request, query: SinceQuery) -> int:
+    """Last-Event-ID is what a browser sends when it connects again."""
+    last = request.headers.get("Last-Event-ID", "")
+    return int(last) if LAST_EVENT_ID.fullmatch(last) else query.since
 
 
 async def cancel_job(request: web.Request) -> web.Response:
@@ -126,7 +184,7 @@ async def retry_job(request: web.Request) -> web.Response:
         raise NotRetryable(f"The upload of job {token} is not kept any more. Store the results again.")
     async with services.engine.begin() as conn:
         job = await jobs.retry(conn, token, NOBODY)
-    return json_response(await _with_position(services, job))
+    return json_response(await _with_place(services, job))
 
 
 async def _wait(services: Services, job: Job, query: WaitQuery) -> Job:
@@ -145,11 +203,16 @@ def _answers(job: Job, since: int | None) -> bool:
     return job.status.ended if since is None else job.sequence > since or job.status.ended
 
 
-async def _with_position(services: Services, job: Job) -> JobObject:
+async def _with_place(services: Services, job: Job) -> JobObject:
+    """With its position, and how long it may wait yet, if it waits."""
     if job.status is not JobStatus.ENQUEUED:
         return job_object(job)
+    slots = services.settings.concurrent_jobs
     async with services.engine.connect() as conn:
-        return job_object(job, await jobs.position(conn, job))
+        position = await jobs.position(conn, job)
+        # None: it was claimed just now.
+        seconds = None if position is None else await jobs.estimate(conn, job, position=position, node_slots=slots)
+    return job_object(job, position, None if seconds is None else round(seconds, 1))
 
 
 def _token(request: web.Request) -> Token:

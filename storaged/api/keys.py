@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from storaged.database.engine import Engine
+from storaged.queue.told import Told
 from storaged.queue.wakeup import Wakeups
 from storaged.queue.watch import Watchers
 from storaged.settings import Settings
@@ -19,6 +20,7 @@ class Services:
     engine: Engine
     spool: LocalSpool
     watchers: Watchers
+    told: Told
     wakeups: Wakeups
     node: str
 

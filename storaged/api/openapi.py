@@ -42,6 +42,10 @@ HEADERS: Final[dict[str, Schema]] = {
         "description": "The same key with the same request within 24 hours gets the same job.",
         "schema": {"type": "string", "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     },
+    "Last-Event-ID": {
+        "description": "Id of the last event that came; goes before `since`.",
+        "schema": {"type": "string"},
+    },
     "Location": {"description": "Path of what was made.", "schema": {"type": "string", "format": "uri-reference"}},
     "Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "integer"}},
 }

@@ -117,6 +117,17 @@ ENDPOINTS = (
     ),
     Endpoint("GET", JOB, jobs.get_job, Right.JOB_OWNER, JobObject, query=jobs.WaitQuery, errors=OF_JOB),
     Endpoint(
+        "GET",
+        f"{JOB}/events",
+        jobs.stream_job,
+        Right.JOB_OWNER,
+        jobs.JobEvent,
+        query=jobs.SinceQuery,
+        media=jobs.EVENT_STREAM,
+        errors=OF_JOB,
+        takes=("Last-Event-ID",),
+    ),
+    Endpoint(
         "POST",
         f"{JOB}/cancel",
         jobs.cancel_job,

@@ -21,6 +21,8 @@ QUERIES = load_queries("jobs")
 KEY_KEPT = timedelta(hours=24)
 # Positions are counted no further than this; it stands for itself and more.
 FAR = 1000
+# How many of the jobs that ended last an estimate goes by.
+ESTIMATE_SAMPLE = 100
 
 # The first lines of comments; scripts look for them (CodeChecker's words).
 CANCEL_REQUESTED = "User requested cancellation."
@@ -250,9 +252,9 @@ async def add_comment(conn: Connection, token: Token, who: str, text: str) -> No
         raise JobNotFound(token)
 
 
-async def mark_consumed(conn: Connection, token: Token) -> None:
-    """Note that the owner has seen how the job ended; does nothing before it has."""
-    await QUERIES["mark_consumed"].execute(conn, token=token)
+async def mark_consumed(conn: Connection, tokens: Collection[Token]) -> None:
+    """Note of those of the jobs that have ended that somebody was told so."""
+    await QUERIES["mark_consumed"].execute(conn, tokens=list(tokens))
 
 
 # What readers see
@@ -278,6 +280,17 @@ async def position(conn: Connection, job: Job) -> int | None:
     """About how many jobs will be claimed before this one, counted up to FAR; None when it does not wait."""
     ahead: int | None = await QUERIES["job_position"].value(conn, id=job.id, most=FAR)
     return ahead
+
+
+async def estimate(conn: Connection, job: Job, *, position: int, node_slots: int) -> float | None:
+    """About how many seconds a waiting job has to wait yet; None while no job has been completed.
+
+    `node_slots`: how many jobs each living node runs at a time; they are taken to be alike.
+    """
+    seconds: float | None = await QUERIES["job_estimate"].value(
+        conn, id=job.id, position=position, node_slots=node_slots, sample=ESTIMATE_SAMPLE
+    )
+    return seconds
 
 
 async def prune(conn: Connection, older_than: timedelta, *, limit: int = 1000) -> list[Token]:

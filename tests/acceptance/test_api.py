@@ -12,6 +12,7 @@ from storaged.api.jobs import JobQuery
 from tests.acceptance.calls import (
     Answer,
     call,
+    eventually,
     get,
     get_job,
     post_json,
@@ -30,6 +31,7 @@ PRODUCT = "/api/v1/products/Default"
 JOB_FIELDS = {
     "token", "kind", "product", "run", "user", "summary", "status", "attempt", "node", "priority", "sequence",
     "created_at", "enqueued_at", "started_at", "finished_at", "last_seen_at", "progress", "position",
+    "estimated_seconds",
     "cancel_requested", "consumed", "result", "comments",
 }  # fmt: skip
 REPORT_FIELDS = {
@@ -206,7 +208,7 @@ def test_a_store_is_accepted_with_its_job_and_where_to_find_it(zoo: DaemonProces
 
 
 def test_all_wrong_options_of_a_store_come_in_one_answer_with_pointers(zoo: DaemonProcess) -> None:
-    before = get(zoo, "/api/v1/jobs")
+    before = [job["token"] for job in get(zoo, "/api/v1/jobs")["jobs"]]
     query = "tag=&force=perhaps&keep_going=2&description=a&description=b&colour=red&trim_path_prefix=%00"
     answer = call(
         zoo,
@@ -230,7 +232,7 @@ def test_all_wrong_options_of_a_store_come_in_one_answer_with_pointers(zoo: Daem
         "header/Idempotency-Key",
     }
     assert "trim_path_prefix" in next(f["detail"] for f in document["errors"] if f["pointer"] == "query/colour")
-    assert get(zoo, "/api/v1/jobs") == before
+    assert [job["token"] for job in get(zoo, "/api/v1/jobs")["jobs"]] == before
 
 
 def test_a_client_whose_name_is_no_text_is_served(zoo: DaemonProcess) -> None:
@@ -432,8 +434,11 @@ JOB_FILTERS = {
 
 @pytest.fixture(scope="module")
 def filtered(zoo: DaemonProcess) -> Any:
-    """A completed job."""
-    return until_ended(zoo, store(zoo, "job filters", one_report(1)))
+    """A completed job whose end was told, and noted as that."""
+    token = store(zoo, "job filters", one_report(1))
+    until_ended(zoo, token)
+    eventually(lambda: get_job(zoo, token)["consumed"])
+    return get_job(zoo, token)
 
 
 @pytest.mark.parametrize("name", JOB_FILTERS)

@@ -45,7 +45,7 @@ def wrong_in(example: Example, answer: Answer, meanings: Meanings) -> Iterator[s
         return
     if answer.headers.get("Content-Type", "").partition(";")[0].endswith("json"):
         yield from differences(read_cut_json(example.body), answer.json, meanings)
-    elif not text_fits(example.body, answer.body.decode().strip(), meanings):
+    elif not text_fits(re.sub(r"\n +", "\n", example.body), answer.body.decode().strip(), meanings):
         yield f"shown:\n{example.body}\nreally:\n{answer.body.decode()}"
     for name, shown in example.headers.items():
         real = answer.headers.get(name.title(), "")

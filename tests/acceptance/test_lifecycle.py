@@ -1,6 +1,8 @@
 """Daemons, workers, connections and clients that are killed or stopped, and what becomes of the jobs."""
 
 import asyncio
+import http.client
+import json
 import os
 import signal
 import socket
@@ -9,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -546,9 +548,60 @@ def test_a_wait_that_is_over_answers_with_the_job_as_it_is(
     token = store(shared_daemon, "long", one_report())
     job = get_job(shared_daemon, token)
     again = get_job(shared_daemon, token, f"?wait=0.2&since={job['sequence']}")
-    assert again == job
+    assert again | {"estimated_seconds": None} == job | {"estimated_seconds": None}
     assert (job["status"], job["position"]) == ("enqueued", 1)
     assert get_job(shared_daemon, token, "?wait=0.2")["status"] == "enqueued"
+
+
+def events_of(stream: http.client.HTTPResponse) -> Iterator[tuple[str, Any]]:
+    """Id and job of each event, until the stream ends."""
+    for line in stream:
+        if line.startswith(b"id: "):
+            seen = line.removeprefix(b"id: ").decode().strip()
+            assert stream.readline() == b"event: job\n"
+            yield seen, json.loads(stream.readline().removeprefix(b"data: "))
+
+
+@contextmanager
+def event_stream(daemon: DaemonProcess, token: str, **headers: str) -> Iterator[Iterator[tuple[str, Any]]]:
+    with closing(http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE)) as connection:
+        connection.request("GET", f"/api/v1/jobs/{token}/events", headers=headers)
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("Content-Type")) == (200, "text/event-stream")
+        yield events_of(answer)
+
+
+def test_a_stream_of_events_tells_each_change_and_ends_with_the_job(
+    shared_daemon: DaemonProcess, blocked: Callable[[str], str]
+) -> None:
+    before = blocked("streamed")
+    token = store(shared_daemon, "streamed", one_report())
+    with event_stream(shared_daemon, token) as events:
+        first, waiting = next(events)
+        assert waiting["status"] == "enqueued"
+        call(shared_daemon, "POST", f"/api/v1/jobs/{before}/cancel")
+        later = list(events)
+    seen = [int(first), *(int(number) for number, _ in later)]
+    assert seen == sorted(set(seen))
+    assert [job["sequence"] for _, job in later] == seen[1:]
+    assert later[-1][1]["status"] == "completed"
+    # After a reconnect what was seen is not told again, but for the end.
+    with event_stream(shared_daemon, token, **{"Last-Event-ID": first}) as events:
+        assert [number for number, _ in events] == [later[-1][0]]
+
+
+def test_an_end_that_was_told_to_whoever_asked_makes_a_job_consumed(shared_daemon: DaemonProcess) -> None:
+    def listed_as(token: str) -> tuple[str, bool]:
+        (job,) = get(shared_daemon, f"/api/v1/jobs?token={token}")["jobs"]
+        return job["status"], job["consumed"]
+
+    looked_at, read, streamed = (store(shared_daemon, f"consumed {number}", one_report()) for number in range(3))
+    until_ended(shared_daemon, read)
+    with event_stream(shared_daemon, streamed) as events:
+        assert list(events)
+    call(shared_daemon, "HEAD", f"/api/v1/jobs/{looked_at}?wait={PATIENCE}")
+    eventually(lambda: listed_as(read) == listed_as(streamed) == ("completed", True))
+    assert listed_as(looked_at) == ("completed", False)
 
 
 # The database goes away for a moment

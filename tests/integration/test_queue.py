@@ -17,7 +17,7 @@ from storaged.errors import (
     LeaseLost,
     NotRetryable,
 )
-from storaged.model import JobStatus, Token
+from storaged.model import Job, JobStatus, Token
 from storaged.queue import jobs
 from storaged.queue.lists import list_jobs
 from tests.integration.queue_scenes import (
@@ -224,7 +224,7 @@ async def test_a_dropped_job_is_retried_under_its_token(engine: Engine) -> None:
     claimed = await claim_one(engine)
     async with engine.begin() as conn:
         await jobs.drop(conn, claimed, comment="The node is gone.", result={"half": True})
-        await jobs.mark_consumed(conn, job.token)
+        await jobs.mark_consumed(conn, [job.token])
     async with engine.begin() as conn:
         again = await jobs.retry(conn, job.token, "ann")
     assert (again.status, again.finished_at, again.started_at, again.node) == (JobStatus.ENQUEUED, None, None, None)
@@ -354,13 +354,41 @@ async def test_the_position_counts_the_jobs_that_will_be_claimed_before(engine: 
     assert await positions() == [None, None, 0, 1]
 
 
+COMPLETED = """
+INSERT INTO job (token, kind, summary, status, started_at, finished_at)
+SELECT
+    lpad(to_hex(n), 64, '0'), 'store', 'Job', CASE WHEN n = 4 THEN 'failed' ELSE 'completed' END,
+    now() - interval '1 hour', now() - interval '1 hour' + took * interval '1 second'
+FROM unnest(ARRAY[8, 10, 900, 0]) WITH ORDINALITY AS done (took, n)
+"""
+
+
+async def test_the_estimate_goes_by_the_median_of_jobs_done_by_slots_and_by_the_line_of_the_run(engine: Engine) -> None:
+    first = [await enqueue(engine, f"run {n}") for n in range(4)]
+    assert len(await claim(engine, 2)) == 2
+    line = [await enqueue(engine, "run 3") for _ in range(5)]
+
+    async def estimates(*waiting: Job) -> list[float | None]:
+        async with engine.connect() as conn:
+            return [
+                await jobs.estimate(conn, job, position=await jobs.position(conn, job) or 0, node_slots=2)
+                for job in waiting
+            ]
+
+    assert await estimates(line[0]) == [None]
+    async with engine.begin() as conn:
+        await conn.execute(COMPLETED)
+    # A job takes 10 s and both slots are taken: one becomes free every 5 s. The line of run 3 goes one by one.
+    assert await estimates(first[2], line[0], line[4]) == [5.0, 15.0, 50.0]
+
+
 async def test_consumed_is_noted_only_of_a_job_that_ended(engine: Engine) -> None:
     job = await enqueue(engine)
     async with engine.connect() as conn:
-        await jobs.mark_consumed(conn, job.token)
+        await jobs.mark_consumed(conn, [job.token])
         assert not (await jobs.get(conn, job.token)).consumed
         await jobs.complete(conn, await claim_one(engine))
-        await jobs.mark_consumed(conn, job.token)
+        await jobs.mark_consumed(conn, [job.token])
         assert (await jobs.get(conn, job.token)).consumed
 
 
