@@ -33,6 +33,7 @@ from storaged.settings import Settings
 from storaged.spool.local import LocalSpool
 from storaged.store.severities import Severities, apply_severities
 from storaged.tasks import running, task_group
+from storaged.worker.deletion import delete_run
 from storaged.worker.dummy import run_dummy
 from storaged.worker.pool import WorkerPool, open_pool
 from storaged.worker.runner import Execute, Runner, RunnerOptions
@@ -120,7 +121,7 @@ async def open_work(node: Node, upkeep: Upkeep) -> AsyncIterator[None]:
     runner = make_runner(node, upkeep)
     async with task_group() as tasks:
         working = tasks.create_task(runner.run())
-        async with running(upkeep.rescue(), upkeep.prune()):
+        async with running(upkeep.rescue(), upkeep.prune(), upkeep.sweep()):
             try:
                 yield
             finally:
@@ -141,7 +142,10 @@ def make_runner(node: Node, upkeep: Upkeep) -> Runner:
         report_limit=settings.report_limit,
         run_limit=settings.run_limit,
     )
-    execute: dict[JobKind, Execute] = {JobKind.STORE: pipeline.run}
+    execute: dict[JobKind, Execute] = {
+        JobKind.STORE: pipeline.run,
+        JobKind.DELETE_RUN: partial(delete_run, node.engine),
+    }
     if settings.testing:
         execute[JobKind.DUMMY] = partial(run_dummy, node.engine)
     options = RunnerOptions(

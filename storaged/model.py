@@ -47,6 +47,7 @@ class JobKind(StrEnum):
     """What a job does."""
 
     STORE = "store"
+    DELETE_RUN = "delete_run"
     DUMMY = "dummy"
 
 

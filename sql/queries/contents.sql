@@ -1,18 +1,22 @@
 -- Sources, known by the SHA-256 of their bytes.
 
 -- name: missing_contents
--- Those of the hashes that the product has no content of, in the order given.
+-- Those of the hashes that the product has no content of, or one that is about to be swept, in the order given.
 SELECT h.hash
 FROM unnest(:hashes::bytea[]) WITH ORDINALITY AS h (hash, position)
-WHERE NOT EXISTS (SELECT FROM content c WHERE c.product_id = :product AND c.hash = h.hash)
+WHERE NOT EXISTS (
+    SELECT FROM content c WHERE c.product_id = :product AND c.hash = h.hash AND c.orphaned_at IS NULL)
 ORDER BY h.position;
 
 -- name: insert_contents
+-- One that is there and marked as an orphan is not any more; one that is there unmarked is not even locked.
 INSERT INTO content (product_id, hash, size, data)
-SELECT :product, n.hash, n.size, n.data
+SELECT DISTINCT ON (n.hash) :product::integer, n.hash, n.size, n.data
 FROM unnest(:hashes::bytea[], :sizes::bigint[], :data::bytea[]) AS n (hash, size, data)
+WHERE NOT EXISTS (
+    SELECT FROM content c WHERE c.product_id = :product AND c.hash = n.hash AND c.orphaned_at IS NULL)
 ORDER BY n.hash
-ON CONFLICT DO NOTHING;
+ON CONFLICT (product_id, hash) DO UPDATE SET orphaned_at = NULL WHERE content.orphaned_at IS NOT NULL;
 
 -- name: create_incoming
 CREATE TEMPORARY TABLE incoming_content (hash bytea, size bigint, data bytea) ON COMMIT DROP;
@@ -20,10 +24,12 @@ ALTER TABLE incoming_content ALTER COLUMN data SET STORAGE EXTERNAL;
 
 -- name: insert_incoming
 INSERT INTO content (product_id, hash, size, data)
-SELECT :product::integer, n.hash, n.size, n.data
+SELECT DISTINCT ON (n.hash) :product::integer, n.hash, n.size, n.data
 FROM incoming_content n
+WHERE NOT EXISTS (
+    SELECT FROM content c WHERE c.product_id = :product AND c.hash = n.hash AND c.orphaned_at IS NULL)
 ORDER BY n.hash
-ON CONFLICT DO NOTHING;
+ON CONFLICT (product_id, hash) DO UPDATE SET orphaned_at = NULL WHERE content.orphaned_at IS NOT NULL;
 
 -- name: get_piece
 -- `data` is stored EXTERNAL, not compressed, so that only the pages of the piece are read.

@@ -13,9 +13,9 @@ INSERT INTO file (product_id, id, path)
 SELECT DISTINCT :product::integer, s.file_id, s.path
 FROM staged_file s
 WHERE s.lease_id = :lease
-  AND NOT EXISTS (SELECT FROM file f WHERE f.product_id = :product AND f.id = s.file_id)
+  AND NOT EXISTS (SELECT FROM file f WHERE f.product_id = :product AND f.id = s.file_id AND f.orphaned_at IS NULL)
 ORDER BY 2
-ON CONFLICT DO NOTHING;
+ON CONFLICT (product_id, id) DO UPDATE SET orphaned_at = NULL WHERE file.orphaned_at IS NOT NULL;
 
 -- name: create_work_tables
 -- What came (one row for each path hash; report_id: the run's row that is already what came) and what was known (one

@@ -1,5 +1,8 @@
 -- Runs and their history.
 
+-- name: lock_run_id
+SELECT id FROM run WHERE product_id = :product AND name = :name FOR UPDATE;
+
 -- name: lock_run
 -- With the time of the store to come: now, but after the last one even when a clock was set back.
 SELECT r.id, greatest(clock_timestamp(), s.stored_at + interval '1 microsecond') AS stored_at
@@ -19,16 +22,27 @@ SELECT count(*) FROM run WHERE product_id = :product;
 SELECT run_limit FROM product WHERE id = :product FOR NO KEY UPDATE;
 
 -- name: delete_run
--- All that belongs to a run; contents and paths are shared and stay.
+-- All that belongs to a run; what runs share (contents, paths, sets of checkers) is left for upkeep to sweep.
 WITH paths AS (
     DELETE FROM report_path p USING report r
     WHERE r.product_id = :product AND r.run_id = :run AND p.product_id = :product AND p.report_id = r.id
 ), reports AS (
-    DELETE FROM report WHERE product_id = :product AND run_id = :run
+    DELETE FROM report WHERE product_id = :product AND run_id = :run RETURNING 1
 ), files AS (
     DELETE FROM run_file WHERE product_id = :product AND run_id = :run
+), gone AS (
+    DELETE FROM run WHERE product_id = :product AND id = :run
 )
-DELETE FROM run WHERE product_id = :product AND id = :run;
+SELECT (SELECT count(*) FROM reports) AS reports,
+       (SELECT count(*) FROM store WHERE product_id = :product AND run_id = :run) AS stores;
+
+-- name: run_awaited
+-- Whether there is a run of this name, or a store is accepted that will make it.
+SELECT EXISTS (SELECT FROM run WHERE product_id = :product AND name = :name)
+    OR EXISTS (
+        SELECT FROM job
+        WHERE product_id = :product AND run = :name AND kind = 'store'
+          AND (head OR (status = 'enqueued' AND NOT head)));
 
 -- name: free_tag
 UPDATE store SET tag = NULL WHERE product_id = :product AND run_id = :run AND tag = :tag;
@@ -41,8 +55,10 @@ RETURNING id;
 
 -- name: insert_checker_set
 INSERT INTO checker_set (product_id, digest, enabled, disabled)
-SELECT :product, :digest, :enabled::text[], :disabled::text[]
-ON CONFLICT DO NOTHING;
+SELECT :product::integer, :digest::uuid, :enabled::text[], :disabled::text[]
+WHERE NOT EXISTS (
+    SELECT FROM checker_set WHERE product_id = :product AND digest = :digest AND orphaned_at IS NULL)
+ON CONFLICT (product_id, digest) DO UPDATE SET orphaned_at = NULL WHERE checker_set.orphaned_at IS NOT NULL;
 
 -- name: insert_store_analyzer
 INSERT INTO store_analyzer (product_id, store_id, analyzer, version, successful, failed, failed_sources, checker_set)

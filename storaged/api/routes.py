@@ -80,6 +80,16 @@ ENDPOINTS = (
     ),
     Endpoint("GET", f"{PRODUCT}/runs/{{run}}", runs.get_run, Right.PRODUCT_VIEW, runs.RunObject, errors=IN_RUN),
     Endpoint(
+        "DELETE",
+        f"{PRODUCT}/runs/{{run}}",
+        runs.delete_run,
+        Right.PRODUCT_STORE,
+        JobObject,
+        status=HTTPStatus.ACCEPTED,
+        errors=IN_RUN,
+        gives=("Location",),
+    ),
+    Endpoint(
         "GET",
         f"{PRODUCT}/runs/{{run}}/history",
         runs.list_history,

@@ -1,16 +1,18 @@
-"""Runs and their history."""
+"""Runs, their history, and their deletion."""
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from storaged.api.encode import json_response
+from storaged.api.encode import job_object, json_response
 from storaged.api.keys import SERVICES
 from storaged.api.params import AnyText, Id, Query, read_query
-from storaged.model import DetectionStatus
+from storaged.model import DetectionStatus, JobKind
+from storaged.queue import jobs
 from storaged.store import products, runs
 
 
@@ -95,6 +97,26 @@ async def get_run(request: web.Request) -> web.Response:
         product = await products.get_product(conn, request.match_info["product"])
         row = await runs.get_run(conn, product.id, product.endpoint, request.match_info["run"])
     return json_response(run_object(row))
+
+
+async def delete_run(request: web.Request) -> web.Response:
+    """Enqueue the deletion of a run, behind the jobs of the run that are unfinished; 202 with the job."""
+    read_query(request, Query)
+    name = request.match_info["run"]
+    async with request.app[SERVICES].engine.begin() as conn:
+        product = await products.get_product(conn, request.match_info["product"])
+        await runs.check_awaited(conn, product.id, product.endpoint, name)
+        job = await jobs.enqueue(
+            conn,
+            kind=JobKind.DELETE_RUN,
+            product_id=product.id,
+            run=name,
+            username=None,
+            summary=f"Deletion of '{product.endpoint}' - '{name}'",
+            arguments={},
+            token=jobs.new_token(),
+        )
+    return json_response(job_object(job), status=HTTPStatus.ACCEPTED, headers={"Location": f"/api/v1/jobs/{job.token}"})
 
 
 async def list_history(request: web.Request) -> web.Response:

@@ -15,6 +15,14 @@ QUERIES = load_queries("runs")
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedRun:
+    """How much went with a run."""
+
+    reports: int
+    stores: int
+
+
+@dataclass(frozen=True, slots=True)
 class LockedRun:
     """A run whose row this transaction holds, and the time that its next store bears."""
 
@@ -61,9 +69,22 @@ async def finish_store(conn: Connection, scope: Mapping[str, int], store: StoreI
     await QUERIES["finish_store"].execute(conn, **scope, store=store, counts=counts)
 
 
-async def delete_run(conn: Connection, product: ProductId, run: RunId) -> None:
-    """Delete a run with its reports and history; contents and paths are shared and stay."""
-    await QUERIES["delete_run"].execute(conn, product=product, run=run)
+async def delete_run(conn: Connection, product: ProductId, run: RunId) -> DeletedRun:
+    """Delete a run with its reports and history; what it shared with others is swept later (`orphans`)."""
+    row = await QUERIES["delete_run"].row(conn, product=product, run=run)
+    return DeletedRun(row["reports"], row["stores"])
+
+
+async def delete_run_named(conn: Connection, product: ProductId, name: str) -> DeletedRun | None:
+    """As `delete_run`; None when there is no such run. The caller owns the transaction, and settles the job in it."""
+    run = await QUERIES["lock_run_id"].value(conn, product=product, name=name)
+    return None if run is None else await delete_run(conn, product, RunId(run))
+
+
+async def check_awaited(conn: Connection, product: ProductId, endpoint: str, name: str) -> None:
+    """Raise RunNotFound when there is no run of this name, and no store is accepted that will make it."""
+    if not await QUERIES["run_awaited"].value(conn, product=product, name=name):
+        raise RunNotFound(endpoint, name)
 
 
 async def list_runs(conn: Connection, product: ProductId, *, after: str | None = None, limit: int) -> list[Any]:

@@ -11,11 +11,12 @@ from storaged.model import Claim, JobStatus
 from storaged.queue import jobs, rescue
 from storaged.queue.rescue import Rescuer
 from storaged.spool.local import LocalSpool
-from storaged.store import merge
+from storaged.store import merge, orphans
 
 log = structlog.get_logger(__name__)
 
 PRUNE_SECONDS = 600.0
+SWEEP_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,18 @@ class Upkeep:
             except (*DATABASE_SICK, OSError) as error:
                 log.warning("cannot prune", error=str(error))
             await asyncio.sleep(PRUNE_SECONDS)
+
+    async def sweep(self) -> None:
+        """Again and again: what runs shared and nobody refers to any more."""
+        while True:
+            try:
+                async with self.engine.connect() as conn:
+                    swept = await orphans.sweep_orphans(conn, self.keep_uploads)
+            except DATABASE_SICK as error:
+                log.warning("cannot sweep orphans", error=str(error))
+            else:
+                log.debug("swept orphans", **swept)
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def prune_once(self) -> None:
         """Delete jobs past their time, and the uploads whose job is gone, stored, cancelled, or too old to retry."""
