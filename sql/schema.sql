@@ -371,6 +371,39 @@ SELECT r.*, run.name AS run, run.last_store,
 FROM report r
 JOIN run ON run.product_id = r.product_id AND run.id = r.run_id;
 
+-- The reports of a diff: those that are open on the side that is shown and, by their hashes, are open on the other
+-- side as well, or are not. A side is runs, each at a time (NULL: now), or hashes. Grouped, not joined: a plan made for
+-- runs that statistics do not know yet might loop over both sides. plpgsql, so that the planner sees 1000 rows, whatever
+-- it thinks of them, and looks a report up in a hash table.
+CREATE FUNCTION diff_reports(
+    product integer, shown_runs bigint[], shown_times timestamptz[],
+    other_runs bigint[], other_times timestamptz[], other_hashes uuid[], in_other boolean
+) RETURNS SETOF bigint LANGUAGE plpgsql STABLE ROWS 1000 AS $$
+BEGIN
+    RETURN QUERY
+    SELECT unnest(found.ids)
+    FROM (
+        SELECT array_agg(sides.id) FILTER (WHERE NOT sides.other) AS ids
+        FROM (
+            SELECT r.id, r.report_hash, side.other
+            FROM (
+                SELECT s.run_id, coalesce(s.at, 'infinity') AS at, false AS other
+                FROM unnest(shown_runs, shown_times) AS s (run_id, at)
+                UNION ALL
+                SELECT o.run_id, coalesce(o.at, 'infinity'), true
+                FROM unnest(other_runs, other_times) AS o (run_id, at)
+            ) side
+            JOIN report r ON r.product_id = diff_reports.product AND r.run_id = side.run_id
+            WHERE r.detected_at <= side.at AND (r.fixed_at IS NULL OR r.fixed_at > side.at)
+            UNION ALL
+            SELECT NULL, h.report_hash, true FROM unnest(other_hashes) AS h (report_hash)
+        ) sides
+        GROUP BY sides.report_hash
+        HAVING bool_or(sides.other) = in_other
+    ) found;
+END
+$$;
+
 -- What workers parsed, under the lease of their job, until it is merged or swept.
 
 CREATE UNLOGGED TABLE staged_report (

@@ -49,6 +49,15 @@ class RunNotFound(StoragedError):
         super().__init__(f"Product {product!r} has no run {run!r}. `storectl runs` lists the runs.")
 
 
+class TagNotFound(StoragedError):
+    """The run has no store of this tag."""
+
+    def __init__(self, product: str, run: str, tag: str) -> None:
+        super().__init__(
+            f"Run {run!r} of product {product!r} has no tag {tag!r}. `GET .../runs/{run}/history` lists its tags."
+        )
+
+
 class ReportNotFound(StoragedError):
     """The product has no report of this id."""
 

@@ -42,6 +42,7 @@ STATUSES: dict[type[errors.StoragedError], HTTPStatus] = {
     errors.IdempotencyConflict: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ProductNotFound: HTTPStatus.NOT_FOUND,
     errors.RunNotFound: HTTPStatus.NOT_FOUND,
+    errors.TagNotFound: HTTPStatus.NOT_FOUND,
     errors.ReportNotFound: HTTPStatus.NOT_FOUND,
     errors.JobNotFound: HTTPStatus.NOT_FOUND,
     errors.AlreadyEnded: HTTPStatus.CONFLICT,

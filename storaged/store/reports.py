@@ -12,6 +12,8 @@ from uuid import UUID
 from storaged.database.sql import Connection, load_queries
 from storaged.errors import ReportNotFound
 from storaged.model import DetectionStatus, ProductId
+from storaged.store import diffs
+from storaged.store.diffs import Difference
 from storaged.store.severities import Severity
 
 QUERIES = load_queries("reports")
@@ -42,9 +44,13 @@ async def list_reports(
     after: int = 0,
     limit: int,
     details: bool = False,
+    diff: Difference | None = None,
 ) -> list[dict[str, Any]]:
-    """Reports after the id `after`, in the order of their ids; with details also their bug paths."""
-    rows = await _fetch(conn, product, where, after=after, limit=limit, details=details)
+    """Reports, of a diff when there is one, after the id `after`, in the order of their ids.
+
+    With details also their bug paths.
+    """
+    rows = await _fetch(conn, product, where, after=after, limit=limit, details=details, diff=diff)
     return [_report(row, details=details) for row in rows]
 
 
@@ -87,6 +93,7 @@ async def _fetch(
     details: bool,
     after: int = 0,
     report: int | None = None,
+    diff: Difference | None = None,
 ) -> list[Any]:
     return await QUERIES["list_reports"].fetch(
         conn,
@@ -101,6 +108,7 @@ async def _fetch(
         after=after,
         limit=limit,
         details=details,
+        **diffs.parameters(diff),
     )
 
 
