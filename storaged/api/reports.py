@@ -100,15 +100,7 @@ class ReportList(TypedDict):
 async def list_reports(request: web.Request) -> web.Response:
     """Reports in the order of their ids; `next` is the `after` of the next page, which has 500 at most with details."""
     query = read_query(request, ReportQuery)
-    where = reports.ReportFilter(
-        runs=query.run,
-        detection_statuses=query.detection_status,
-        severities=query.severity,
-        checkers=query.checker,
-        files=query.file,
-        report_hashes=query.report_hash,
-    )
-    limit = min(query.limit, DETAILED_PAGE_LIMIT) if query.details else query.limit
+    where, limit = report_filter(query), page_limit(query)
     async with request.app[SERVICES].engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
         for name in query.run:
@@ -118,6 +110,22 @@ async def list_reports(request: web.Request) -> web.Response:
         )
     following = found[-1]["id"] if len(found) == limit else None
     return await large_json_response({"reports": found, "next": following})
+
+
+def report_filter(query: ReportQuery) -> reports.ReportFilter:
+    return reports.ReportFilter(
+        runs=query.run,
+        detection_statuses=query.detection_status,
+        severities=query.severity,
+        checkers=query.checker,
+        files=query.file,
+        report_hashes=query.report_hash,
+    )
+
+
+def page_limit(query: ReportQuery) -> int:
+    """Reports with their bug paths are fewer in a page."""
+    return min(query.limit, DETAILED_PAGE_LIMIT) if query.details else query.limit
 
 
 async def get_report(request: web.Request) -> web.Response:

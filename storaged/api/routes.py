@@ -6,7 +6,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from storaged import errors
-from storaged.api import health, jobs, products, reports, runs, uploads
+from storaged.api import diffs, health, jobs, products, reports, runs, uploads
 from storaged.api.encode import JobObject, json_bytes
 from storaged.api.endpoints import JSON, Body, Endpoint
 from storaged.api.openapi import build_document
@@ -97,6 +97,15 @@ ENDPOINTS = (
         runs.StoreList,
         query=runs.HistoryPage,
         errors=IN_RUN,
+    ),
+    Endpoint(
+        "GET",
+        f"{PRODUCT}/diff",
+        diffs.get_diff,
+        Right.PRODUCT_VIEW,
+        reports.ReportList,
+        query=diffs.DiffQuery,
+        errors=(*IN_RUN, errors.TagNotFound),
     ),
     Endpoint(
         "GET",

@@ -68,9 +68,7 @@ def readings(operand: str) -> Sequence[tuple[str, str | None]]:
     return [(operand, None), *((operand[:at], operand[at + 1 :]) for at in reversed(colons))]
 
 
-async def _find(
-    conn: Connection, product: ProductId, endpoint: str, operand: str
-) -> tuple[RunId, datetime | None]:
+async def _find(conn: Connection, product: ProductId, endpoint: str, operand: str) -> tuple[RunId, datetime | None]:
     read = readings(operand)
     row = await QUERIES["find_operand"].row(
         conn, product=product, runs=[run for run, _ in read], tags=[tag for _, tag in read]
