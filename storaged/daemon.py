@@ -23,6 +23,7 @@ from storaged.database.migrate import installation_id, migrate
 from storaged.errors import ListenError
 from storaged.ingest.chunks import warm_up
 from storaged.ingest.pipeline import StorePipeline
+from storaged.ingest.unstored import UnstoredArchives
 from storaged.ingest.values import ArchiveLimits
 from storaged.model import JobKind
 from storaged.queue.rescue import Rescuer
@@ -61,6 +62,10 @@ class Node:
         Each node has its own, and no id is a path: what it is emptied for must be inside.
         """
         return self.settings.data_dir / "scratch" / sha256(self.id.encode()).hexdigest()
+
+    @property
+    def limits(self) -> ArchiveLimits:
+        return ArchiveLimits(entries=self.settings.max_entries, unpacked_bytes=self.settings.max_unpacked_bytes)
 
 
 async def serve(settings: Settings, started: Callable[[str], None]) -> None:
@@ -101,7 +106,8 @@ async def open_daemon(settings: Settings) -> AsyncIterator[str]:
         await upkeep.start()
         watchers = await stack.enter_async_context(open_watchers(engine, node.wakeups, settings.poll_seconds))
         told = await stack.enter_async_context(open_told(engine))
-        services = Services(settings, engine, node.spool, watchers, told, node.wakeups, node.id)
+        archives = make_archives(node)
+        services = Services(settings, engine, node.spool, watchers, told, node.wakeups, node.id, archives)
         await stack.enter_async_context(serve_app(make_app(services), listener))
         await stack.enter_async_context(open_work(node, upkeep))
         yield f"http://{address}"
@@ -129,6 +135,17 @@ async def open_work(node: Node, upkeep: Upkeep) -> AsyncIterator[None]:
                 await asyncio.wait([working])
 
 
+def make_archives(node: Node) -> UnstoredArchives:
+    return UnstoredArchives(
+        engine=node.engine,
+        workers=node.pool,
+        spool=node.spool,
+        scratch=node.scratch,
+        limits=node.limits,
+        severities=node.severities,
+    )
+
+
 def make_runner(node: Node, upkeep: Upkeep) -> Runner:
     """The runner, with a way to execute each kind of job; dummies only while testing."""
     settings = node.settings
@@ -137,7 +154,7 @@ def make_runner(node: Node, upkeep: Upkeep) -> Runner:
         workers=node.pool,
         spool=node.spool,
         scratch=node.scratch,
-        limits=ArchiveLimits(entries=settings.max_entries, unpacked_bytes=settings.max_unpacked_bytes),
+        limits=node.limits,
         severities=node.severities,
         report_limit=settings.report_limit,
         run_limit=settings.run_limit,

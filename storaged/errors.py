@@ -134,6 +134,10 @@ class SpoolFull(StoragedError):
     """The spool cannot take the upload."""
 
 
+class TooManyComparisons(StoragedError):
+    """As many archives as may be are being compared now."""
+
+
 class UploadGone(StoragedError):
     """The spool has lost an upload whose job was to run."""
 

@@ -23,7 +23,7 @@ WHERE r.product_id = :product
   AND (:files::text[] IS NULL OR f.path LIKE ANY (:files))
   AND (:report_hashes::uuid[] IS NULL OR r.report_hash = ANY (:report_hashes))
   AND (:in_other::boolean IS NULL OR r.id IN (
-      SELECT diff_reports(:product, :shown_runs, :shown_times, :other_runs, :other_times, :other_hashes, :in_other)))
+      SELECT diff_reports(:product, :shown_runs, :shown_times, :other_runs, :other_times, :other_hashes::text::uuid[], :in_other)))
   AND r.id > :after
 ORDER BY r.id
 LIMIT :limit;

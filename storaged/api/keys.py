@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from storaged.database.engine import Engine
+from storaged.ingest.unstored import UnstoredArchives
 from storaged.queue.told import Told
 from storaged.queue.wakeup import Wakeups
 from storaged.queue.watch import Watchers
@@ -23,6 +24,7 @@ class Services:
     told: Told
     wakeups: Wakeups
     node: str
+    archives: UnstoredArchives
 
 
 SERVICES = web.AppKey("services", Services)

@@ -50,6 +50,12 @@ STATUSES: dict[type[errors.StoragedError], HTTPStatus] = {
     errors.UploadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UploadIncomplete: HTTPStatus.BAD_REQUEST,
     errors.SpoolFull: HTTPStatus.INSUFFICIENT_STORAGE,
+    # An archive that is compared at once; that of a store ends its job.
+    errors.BadArchive: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.BadResultFiles: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ReportLimitReached: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.WorkerDied: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.TooManyComparisons: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -61,7 +67,7 @@ HTTP_KINDS = {
 }
 
 # Errors that mean "not now": when to come again, in seconds.
-RETRY_AFTER = {errors.DatabaseUnavailable: 2, errors.SpoolFull: 60}
+RETRY_AFTER = {errors.DatabaseUnavailable: 2, errors.SpoolFull: 60, errors.TooManyComparisons: 10}
 
 
 @web.middleware

@@ -52,9 +52,7 @@ async def create_store(request: web.Request) -> web.Response:
     """Spool the archive and enqueue its store; 202 with the job, at the Location given."""
     services = request.app[SERVICES]
     query = read_query(request, StoreQuery, faults=_header_faults(request))
-    limit = services.settings.max_upload_bytes
-    if request.content_length is not None and request.content_length > limit:
-        raise UploadTooLarge(f"The upload has {request.content_length} bytes, this server takes {limit}.")
+    limit = check_length(request)
     async with services.engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
     store = StoreRequest(
@@ -68,17 +66,25 @@ async def create_store(request: web.Request) -> web.Response:
         keep_going=query.keep_going,
         idempotency_key=request.headers.get("Idempotency-Key"),
     )
-    job = await accept_store(services.engine, services.spool, store, _body(request), limit=limit)
+    job = await accept_store(services.engine, services.spool, store, body_of(request), limit=limit)
     return json_response(job_object(job), status=HTTPStatus.ACCEPTED, headers={"Location": f"/api/v1/jobs/{job.token}"})
 
 
-async def _body(request: web.Request) -> AsyncIterator[bytes]:
+async def body_of(request: web.Request) -> AsyncIterator[bytes]:
     """The body in pieces; raises UploadIncomplete when the client goes away before its end."""
     try:
         async for chunk in request.content.iter_chunked(READ_SIZE):
             yield chunk
     except (ClientPayloadError, ConnectionResetError) as error:
         raise UploadIncomplete("The upload ended before it was whole; nothing was stored.") from error
+
+
+def check_length(request: web.Request) -> int:
+    """The most bytes that an archive may have; raises UploadTooLarge when the request tells of more."""
+    limit = request.app[SERVICES].settings.max_upload_bytes
+    if request.content_length is not None and request.content_length > limit:
+        raise UploadTooLarge(f"The upload has {request.content_length} bytes, this server takes {limit}.")
+    return limit
 
 
 def _header_faults(request: web.Request) -> list[Fault]:

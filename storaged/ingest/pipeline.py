@@ -1,80 +1,36 @@
 """A claimed store from its spooled archive to merged reports: survey, contents, chunks, one transaction."""
 
-import asyncio
-import shutil
 import time
-import zlib
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
-from tempfile import mkdtemp
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any
 
 from storaged.database.engine import Engine
 from storaged.database.sql import Connection
 from storaged.errors import BadArchive, BadResultFiles, CancelRequested, UploadGone
-from storaged.ingest.handover import Parsed, Places, Upload, pack_contents, parse_places, plan_store
-from storaged.ingest.values import ArchiveLimits, ParsedChunk
-from storaged.model import AnalyzerInfo, Claim, DetectionStatus, MergedStore, NewStore
+from storaged.ingest.handover import Places, Upload, pack_contents, plan_store
+from storaged.ingest.parsing import (
+    LEFT_OUT_NAMED,
+    ChunkParser,
+    Tally,
+    Workers,
+    check_names,
+    folder_in,
+    for_each,
+    name_faults,
+    remove,
+    tell_faults,
+)
+from storaged.ingest.values import ArchiveLimits
+from storaged.model import Claim, DetectionStatus, MergedStore, NewStore
 from storaged.queue import jobs
 from storaged.spool.local import LocalSpool
 from storaged.store import contents, merge, products, staging
 from storaged.store.severities import Severities
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
 # Progress is written at most so often, in seconds.
 PROGRESS_PERIOD = 0.25
-# Broken result files that the error of a store names, and those that a store which keeps going names as left out; the
-# others are counted.
-FAULTS_NAMED = 50
-LEFT_OUT_NAMED = 1000
-# Bytes of an analyzer's or a checker's name; an index has both in an entry of 2704 bytes at most.
-NAME_BYTES = 1000
-# As much of a source is unpacked at a time.
-UNPACK_BYTES = 1 << 20
-
-
-class Workers(Protocol):
-    """The processes that parse."""
-
-    @property
-    def size(self) -> int: ...
-
-    async def run(self, function: Callable[..., Result], *args: Any) -> Result: ...
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the chunks of a store added up to."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    checkers: set[tuple[str, str]] = field(default_factory=set)
-    broken: int = 0
-    # LEFT_OUT_NAMED of the broken ones at most.
-    faults: list[tuple[str, str]] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    staged_reports: int = 0
-    staged_files: int = 0
-
-    def add(self, parsed: ParsedChunk) -> None:
-        self.counts.update(diagnostics=parsed.diagnostics, skipped=parsed.skipped)
-        self.checkers.update(parsed.checkers)
-        self.staged_reports += parsed.report_rows
-        self.staged_files += parsed.file_rows
-        self.broken += len(parsed.faults)
-        self.faults.extend(parsed.faults[: LEFT_OUT_NAMED - len(self.faults)])
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Measure a phase."""
-        started = time.monotonic()
-        yield
-        self.seconds[name] = round(time.monotonic() - started, 4)
+KEEP_GOING = "Mend or remove them, or store with --keep-going to leave them out."
 
 
 class Progress:
@@ -127,7 +83,7 @@ class StorePipeline:
         """
         if not await self.spool.has(claim.token):
             raise UploadGone(f"The upload of job {claim.token} is not in the spool any more. Store the results again.")
-        async with _folder_in(self.scratch) as folder:
+        async with folder_in(self.scratch) as folder:
             run = _StoreRun(self, claim, folder)
             await run.survey()
             await run.store_contents()
@@ -145,6 +101,14 @@ class _StoreRun:
         self._claim = claim
         self._product_id, self._product, self._run = claim.product_id, claim.product, claim.run
         self._upload = Upload(str(pipeline.spool.path(claim.token)), pipeline.limits, folder)
+        self._parser = ChunkParser(
+            engine=pipeline.engine,
+            workers=pipeline.workers,
+            product=claim.product_id,
+            upload=self._upload,
+            lease=claim.lease_id,
+            trim_path_prefixes=tuple(claim.arguments["trim_path_prefixes"]),
+        )
         self._progress = Progress(pipeline.engine, claim)
         self._tally = Tally()
 
@@ -167,7 +131,7 @@ class _StoreRun:
         with self._tally.phase("parse"):
             await for_each(self._plan.chunks, self._with.workers.size + 1, self._parse_chunk)
         if self._tally.broken and not self._claim.arguments["keep_going"]:
-            raise BadResultFiles(tell_faults(self._tally, self._plan.result_files))
+            raise BadResultFiles(tell_faults(self._tally, self._plan.result_files, "stored", KEEP_GOING))
 
     async def merge(self) -> None:
         """Make the run what was staged, and complete the job, in one transaction."""
@@ -198,32 +162,16 @@ class _StoreRun:
         else:
             async with self._with.engine.connect() as conn:
                 await contents.insert_contents(conn, self._product_id, packed)
-        await _remove(packed)
+        await remove(packed)
         await self._progress.advance(batch.length)
 
     async def _parse_chunk(self, chunk: Places) -> None:
-        parsed = await self._call_parser(chunk, {})
-        if parsed.needs_sources:
-            await _remove(parsed.reports, parsed.files)
-            sources = {path: await self._fetch(digest) for path, digest in parsed.needs_sources.items()}
-            parsed = await self._call_parser(chunk, sources)
-            await _remove(*(Path(file) for file in sources.values() if file is not None))
+        parsed = await self._parser.parse(chunk)
         self._tally.add(parsed.chunk)
         async with self._with.engine.connect() as conn:
             await staging.stage(conn, parsed.reports, parsed.files)
-        await _remove(parsed.reports, parsed.files)
+        await remove(parsed.reports, parsed.files)
         await self._progress.advance(chunk.length)
-
-    async def _call_parser(self, chunk: Places, sources: Mapping[str, str | None]) -> Parsed:
-        lease, prefixes = str(self._claim.lease_id), tuple(self._claim.arguments["trim_path_prefixes"])
-        return await self._with.workers.run(parse_places, self._upload, lease, chunk, prefixes, sources)
-
-    async def _fetch(self, digest: str) -> str | None:
-        """A file with a content that the server has and the archive has not; None where nobody has it."""
-        file = Path(self._upload.folder, token_hex(8))
-        async with self._with.engine.connect() as conn:
-            pieces = contents.packed_pieces(conn, self._product_id, bytes.fromhex(digest))
-            return str(file) if await _unpack_to(file, pieces) else None
 
     def _new_store(self) -> NewStore:
         arguments, metadata = self._claim.arguments, self._plan.metadata
@@ -272,75 +220,3 @@ class _StoreRun:
             "warnings": list(self._plan.warnings),
             "seconds": self._tally.seconds,
         }
-
-
-async def for_each(items: Iterable[Item], width: int, work: Callable[[Item], Awaitable[None]]) -> None:
-    """Do the work for each item, `width` at a time; the first error stops all and is raised as it is."""
-    waiting = iter(items)
-
-    async def take() -> None:
-        for item in waiting:
-            await work(item)
-
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(width):
-                tasks.create_task(take())
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
-
-
-def check_names(checkers: Iterable[tuple[str, str]], analyzers: Iterable[AnalyzerInfo]) -> None:
-    """Raise BadArchive for a checker or an analyzer whose name is too long for an index of the database."""
-    named = [("analyzer", analyzer.name) for analyzer in analyzers]
-    named += [pair for analyzer, checker in checkers for pair in (("analyzer", analyzer), ("checker", checker))]
-    for kind, name in named:
-        size = len(name.encode())
-        if size > NAME_BYTES:
-            raise BadArchive(f"The name of {kind} {name:.100}... has {size} bytes; the limit is {NAME_BYTES}.")
-
-
-def tell_faults(tally: Tally, files: int) -> str:
-    """What is wrong where, for the person who stored."""
-    head = f"{tally.broken} of {files} result files cannot be read, so nothing was stored:"
-    advice = "Mend or remove them, or store with --keep-going to leave them out."
-    return "\n".join([head, *(f"  {fault}" for fault in name_faults(tally, FAULTS_NAMED)), advice])
-
-
-def name_faults(tally: Tally, most: int) -> list[str]:
-    """The broken result files, each with what is wrong in it; of too many, how many more there are."""
-    named = [f"{entry}: {detail}" for entry, detail in sorted(tally.faults)[:most]]
-    return named if tally.broken <= most else [*named, f"... and {tally.broken - most} more"]
-
-
-@asynccontextmanager
-async def _folder_in(parent: Path) -> AsyncIterator[str]:
-    """A folder of its own, removed with all that is in it; what a killed worker still writes is swept at the start."""
-    folder = await asyncio.to_thread(mkdtemp, dir=parent)
-    try:
-        yield folder
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-
-
-async def _remove(*handed_over: object) -> None:
-    for file in handed_over:
-        if isinstance(file, Path):
-            await asyncio.to_thread(file.unlink)
-
-
-async def _unpack_to(file: Path, pieces: AsyncIterator[bytes]) -> bool:
-    """Write what the zlib stream unpacks to; False when there is no stream."""
-    unpacker = zlib.decompressobj()
-    came = False
-    with await asyncio.to_thread(file.open, "xb") as out:
-        async for piece in pieces:
-            came = True
-            await asyncio.to_thread(_unpack, unpacker, piece, out)
-    return came
-
-
-def _unpack(unpacker: "zlib._Decompress", piece: bytes, out: BinaryIO) -> None:
-    while piece:
-        out.write(unpacker.decompress(piece, UNPACK_BYTES))
-        piece = unpacker.unconsumed_tail

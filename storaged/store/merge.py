@@ -64,6 +64,12 @@ async def register_staged(
     Both are dictionaries that a failed store may leave entries in, so this runs before the merge, not in it: merges of
     different runs would wait for each other's new entries.
     """
+    await register_checkers(conn, severities)
+    await QUERIES["register_files"].execute(conn, product=product, lease=lease)
+
+
+async def register_checkers(conn: Connection, severities: Mapping[tuple[str, str], int]) -> None:
+    """Make the checkers, (analyzer, name) to severity, known."""
     pairs = sorted(severities)
     await QUERIES["register_checkers"].execute(
         conn,
@@ -71,7 +77,6 @@ async def register_staged(
         names=[name for _, name in pairs],
         severities=[severities[pair] for pair in pairs],
     )
-    await QUERIES["register_files"].execute(conn, product=product, lease=lease)
 
 
 async def sweep_lease(conn: Connection, lease: UUID) -> None:

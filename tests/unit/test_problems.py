@@ -21,12 +21,8 @@ NOT_AT_THE_EDGE = {
     errors.LeaseLost,
     errors.CancelRequested,
     errors.UploadGone,
-    errors.WorkerDied,
     errors.DummyFailed,
-    errors.BadArchive,
     errors.BadResultFile,
-    errors.BadResultFiles,
-    errors.ReportLimitReached,
     errors.RunLimitReached,
 }
 
