@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from http import HTTPStatus
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -13,7 +14,7 @@ from urllib3.util.wait import wait_for_read
 
 from .address import Address
 from .answers import explain, read_answer
-from .errors import NotADaemon
+from .errors import NotADaemon, Refused
 from .version import client_name
 
 JsonObject: TypeAlias = dict[str, Any]
@@ -23,6 +24,8 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 UPLOAD_ANSWER_SECONDS = 120.0
 """After the last byte the daemon makes the upload durable, which takes its time on a slow disk."""
+COMPARISON_SECONDS = 600.0
+"""An archive is parsed before the answer comes, and others may be before it."""
 STALL_SECONDS = 120.0
 HASHES_PER_QUESTION = 10_000
 
@@ -75,8 +78,35 @@ class Client:
     def runs(self) -> Iterator[JsonObject]:
         return self._pages(f"{self._product}/runs", "runs")
 
+    def has_run(self, name: str) -> bool:
+        try:
+            self._request("GET", f"{self._product}/runs/{quote(name, safe='')}")
+        except Refused as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    def delete_run(self, name: str) -> JsonObject:
+        """The job that deletes the run, after what is in its line already."""
+        return self._job(self._request("DELETE", f"{self._product}/runs/{quote(name, safe='')}"))
+
     def reports(self, query: Query) -> Iterator[JsonObject]:
         return self._pages(f"{self._product}/reports", "reports", query)
+
+    def diff(self, query: Query) -> Iterator[JsonObject]:
+        """The reports of one set of a diff of runs."""
+        return self._pages(f"{self._product}/diff", "reports", query)
+
+    def diff_archive(self, query: Query, archive: Iterable[bytes]) -> tuple[list[JsonObject], bool]:
+        """As `diff`, the archive being the side that the query does not name; with whether there are more reports."""
+        headers = {"Content-Type": "application/zip"}
+        path = f"{self._product}/diff"
+        try:
+            answer = self._request("POST", path, query, body=archive, headers=headers, seconds=COMPARISON_SECONDS)
+        finally:
+            self._pool.clear()  # as in `store`
+        return self._member(answer, "reports"), bool(answer.get("more"))
 
     def _pages(self, path: str, member: str, query: Query = ()) -> Iterator[JsonObject]:
         after: list[tuple[str, str]] = []

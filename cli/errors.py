@@ -48,10 +48,10 @@ class Unavailable(StorectlError):
 
 
 class FileChanged(StorectlError):
-    """A file is not what it was when it was scanned, or is gone, so nothing was stored."""
+    """A file is not what it was when it was scanned, or is gone, so nothing came of what was sent."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"{path} changed while it was being stored. Nothing was stored; is an analysis still running?")
+        super().__init__(f"{path} changed while it was being sent. Nothing was stored; is an analysis still running?")
 
 
 class WaitTimedOut(StorectlError):

@@ -12,11 +12,17 @@ COMMANDS = {
     "jobs": "Follow and steer what the daemon is at.",
     "runs": "List the runs of a product.",
     "results": "List the reports of a run.",
+    "diff": "Compare runs, or a folder with runs: what is new, resolved, unresolved.",
+    "del": "Delete runs.",
 }
 
 
+# Where a command cannot be called in Python as it is called in the shell.
+MODULES = {"del": "delete"}
+
+
 class LazyGroup(click.Group):
-    """Its commands are those of COMMANDS, each in the module of its name, under its name."""
+    """Its commands are those of COMMANDS, each in the module of its name, under its name; but for those of MODULES."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -24,8 +30,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f".commands.{cmd_name}", __package__)
-        command: click.Command = getattr(module, cmd_name)
+        name = MODULES.get(cmd_name, cmd_name)
+        command: click.Command = getattr(import_module(f".commands.{name}", __package__), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

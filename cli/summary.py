@@ -20,7 +20,7 @@ def describe_end(job: JsonObject, told: Sequence[str] = ()) -> str:
     """A few lines: the numbers of a completed store, the comments of any other. No missing source is `told` twice."""
     if job["status"] == "completed":
         return "\n".join(_describe_success(job, told))
-    return "\n".join([f"The store of run {job.get('run')!r} {ENDS[job['status']]}.", *_comments(job)])
+    return "\n".join([f"The store of run {job.get('run')!r} {ENDS[job['status']]}.", *describe_comments(job)])
 
 
 def name_files(text: str, folders: Sequence[ReportFolder]) -> str:
@@ -44,7 +44,8 @@ def _counts(result: JsonObject, statuses: Sequence[str]) -> str:
     return ", ".join(f"{result[status]} {status}" for status in statuses if result.get(status))
 
 
-def _comments(job: JsonObject) -> Iterator[str]:
+def describe_comments(job: JsonObject) -> Iterator[str]:
+    """What the job says of itself, each comment with who and when."""
     for comment in job.get("comments") or []:
         yield f"{comment['who']} at {comment['at']}:"
         yield from (f"  {line}" for line in str(comment["text"]).splitlines())

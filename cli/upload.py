@@ -13,6 +13,8 @@ from .scan import ReportFolder, ResultFile, scan_result_files
 from .sources import Source, hash_sources
 from .version import client_name
 
+COMPARED = "Waiting until it is compared"
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -69,15 +71,28 @@ def send(client: Client, query: Query, found: Findings, progress: Progress) -> t
     return job, archive.vanished
 
 
+def compare(client: Client, query: Query, found: Findings, progress: Progress) -> tuple[list[JsonObject], bool]:
+    """The reports of a diff with what was found, and whether there are more; only what hashes are made of is sent.
+
+    It changes nothing there, so it is tried again like a store.
+    """
+    archive = Archive(client_name(), found.folders, found.results, found.sources, _needed(found))
+    return persist(lambda: client.diff_archive(query, _watched(archive, progress, COMPARED)), is_passing, progress.note)
+
+
+def _needed(found: Findings) -> set[str]:
+    """The sources that the daemon needs at hand to compute report hashes."""
+    return {path for result in found.results if result.needs_sources for path in result.sources}
+
+
 def _wanted(found: Findings, lacking: set[str]) -> set[str]:
     """The sources to send: what the daemon lacks, and what it needs at hand to compute report hashes."""
-    needed = {path for result in found.results if result.needs_sources for path in result.sources}
-    return needed | {path for path, source in found.sources.items() if source.digest in lacking}
+    return _needed(found) | {path for path, source in found.sources.items() if source.digest in lacking}
 
 
-def _watched(archive: Archive, progress: Progress) -> Iterator[bytes]:
+def _watched(archive: Archive, progress: Progress, then: str = "Waiting until the upload is safe") -> Iterator[bytes]:
     progress.step("Uploading", archive.total, in_bytes=True)
     for chunk in archive:
         progress.done(archive.packed)
         yield chunk
-    progress.step("Waiting until the upload is safe")
+    progress.step(then)

@@ -130,7 +130,7 @@ def test_a_result_file_that_changes_after_the_scan_ends_the_upload(
     archive = pack(tmp_path / "reports")
     assert callable(change)
     change(tmp_path / "reports" / "a.plist")
-    with pytest.raises(FileChanged, match=r"a\.plist changed while it was being stored"):
+    with pytest.raises(FileChanged, match=r"a\.plist changed while it was being sent"):
         b"".join(archive)
     assert not archive.finished
 

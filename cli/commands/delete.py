@@ -1,0 +1,165 @@
+"""`storectl del`: delete runs, by name or by when they were stored."""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from operator import gt, lt
+from typing import Any
+
+import click
+
+from ..address import Address
+from ..client import Client, JsonObject
+from ..errors import NOT_ENDED, Refused, Usage, WaitTimedOut, jobs_exit_code
+from ..notices import tell
+from ..options import output_option, timeout_option, url_option
+from ..progress import Progress, open_progress
+from ..render import write_json, write_lines
+from ..retries import is_busy, persist
+from ..summary import describe_comments
+from ..timestamps import read_time
+from ..waiting import Deadline, follow
+
+NAMED = 10
+ENDS = {"failed": "failed", "cancelled": "was cancelled", "dropped": "was dropped"}
+
+
+@click.command("del")
+@click.argument("others", nargs=-1, metavar="[RUN]...")
+@click.option("-n", "--name", "names", multiple=True, metavar="RUN", help="A run to delete; more may follow it.")
+@click.option("--all-before-run", metavar="RUN", help="All runs that were stored before this one.")
+@click.option("--all-after-run", metavar="RUN", help="All runs that were stored after this one.")
+@click.option(
+    "--all-before-time", metavar="TIME", callback=read_time, help="All runs that were stored before this time."
+)
+@click.option("--all-after-time", metavar="TIME", callback=read_time, help="All runs that were stored after this time.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--detach", is_flag=True, help="Do not wait: print the tokens of the jobs and exit.")
+@timeout_option
+@url_option
+@output_option
+def delete(
+    *,
+    others: tuple[str, ...],
+    names: tuple[str, ...],
+    yes: bool,
+    detach: bool,
+    timeout: float | None,
+    address: Address,
+    output: str,
+    **limits: str | datetime | None,
+) -> None:
+    """Delete runs with their reports and their history. There is no way back.
+
+    Give names, or one of the --all options, which go by the time of a run's last store. Each deletion is a job, and
+    waits for the stores of its run that were accepted before it.
+
+    On a terminal it asks first. Elsewhere it does not, but the --all options need --yes there.
+
+    Exit codes for one run: 0 deleted, 4 failed, 16 cancelled or dropped, 8 --timeout has passed, 1 the daemon cannot be
+    reached or refuses, 2 wrong usage. For several: 0 only if all are deleted, else 1.
+    """
+    client = Client(address)
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    chosen = _choose(client, tuple(dict.fromkeys([*names, *others])), given)
+    if not chosen:
+        tell("No run was stored then; there is nothing to delete.")
+        return
+    _confirm(chosen, address, yes=yes, named=not given)
+    with open_progress() as progress:
+        found, refused = _each(chosen, lambda name: _delete(client, name, progress))
+        late = [] if detach else _follow_all(client, found, Deadline(timeout), progress)
+    _write(found, output, detach=detach)
+    sys.exit(_exit_code(found, refused=bool(refused), late=bool(late), detach=detach))
+
+
+def _choose(client: Client, names: Sequence[str], limits: dict[str, str | datetime]) -> Sequence[str]:
+    """The names of the runs that are meant; raises Usage when that is not clear."""
+    if bool(names) + len(limits) != 1:
+        raise Usage("Say which runs: by their names, or by one of the --all options.")
+    if names:
+        return names
+    [(option, limit)] = limits.items()
+    known = list(client.runs())
+    at = limit if isinstance(limit, datetime) else _stored_at(known, limit)
+    fits: Callable[[Any, Any], bool] = lt if "before" in option else gt
+    return [run["name"] for run in known if (stored := _time(run)) is not None and fits(stored, at)]
+
+
+def _stored_at(known: Iterable[JsonObject], name: str) -> datetime:
+    at = next((_time(run) for run in known if run["name"] == name), None)
+    if at is None:
+        raise Usage(f"There is no run {name!r}. `storectl runs` lists the runs.")
+    return at
+
+
+def _time(run: JsonObject) -> datetime | None:
+    stored = run.get("stored_at")
+    return None if stored is None else datetime.fromisoformat(stored)
+
+
+def _confirm(names: Sequence[str], address: Address, *, yes: bool, named: bool) -> None:
+    """Ask on a terminal; raises Usage where nobody can be asked about runs that were not named."""
+    if yes:
+        return
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        shown = ", ".join(map(repr, names[:NAMED])) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+        what = "run" if len(names) == 1 else f"{len(names)} runs:"
+        click.confirm(f"Delete {what} {shown} of product {address.product!r} for ever?", abort=True, err=True)
+    elif not named:
+        raise Usage(f"{len(names)} runs would be deleted. Say --yes to do so without being asked.")
+
+
+def _each(names: Sequence[str], ask: Callable[[str], JsonObject]) -> tuple[list[JsonObject], int]:
+    """The jobs, and how many runs were refused: one that is not there does not keep the others."""
+    found = []
+    refused = 0
+    for name in names:
+        try:
+            found.append(ask(name))
+        except Refused as error:
+            error.show()
+            refused += 1
+    return found, refused
+
+
+def _delete(client: Client, name: str, progress: Progress) -> JsonObject:
+    return persist(lambda: client.delete_run(name), is_busy, progress.note)
+
+
+def _follow_all(client: Client, found: list[JsonObject], deadline: Deadline, progress: Progress) -> list[str]:
+    """Put each job in `found` as it ended; the names of the runs whose job has not ended in time."""
+    late = []
+    for number, job in enumerate(found):
+        try:
+            found[number] = follow(client, job, deadline, progress)
+            progress.note_all(_describe(found[number]))
+        except WaitTimedOut as error:
+            found[number] = error.job
+            progress.note(error.message)
+            late.append(str(job["run"]))
+    return late
+
+
+def _describe(job: JsonObject) -> Iterable[str]:
+    if job["status"] == "completed" and not job.get("comments"):
+        result = job.get("result") or {}
+        return [f"Deleted run {job['run']!r}: {result.get('reports')} reports, {result.get('stores')} stores."]
+    if job["status"] == "completed":
+        return [str(comment["text"]) for comment in job["comments"]]
+    return [f"The deletion of run {job['run']!r} {ENDS[job['status']]}.", *describe_comments(job)]
+
+
+def _write(found: Sequence[JsonObject], output: str, *, detach: bool) -> None:
+    if output == "json":
+        write_json(found)
+    elif detach:
+        write_lines(job["token"] for job in found)
+
+
+def _exit_code(found: Sequence[JsonObject], *, refused: bool, late: bool, detach: bool) -> int:
+    if refused:
+        return 1
+    if detach:
+        return 0
+    return NOT_ENDED if late else jobs_exit_code([job["status"] for job in found])

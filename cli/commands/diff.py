@@ -1,0 +1,207 @@
+"""`storectl diff`: what is new, resolved or unresolved between two sides; the gate on merge requests."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..address import Address
+from ..client import Client, JsonObject, Query
+from ..errors import Usage
+from ..notices import tell
+from ..options import output_option, url_option
+from ..progress import open_progress
+from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json_list, write_lines
+from ..scan import ReportFolder, find_report_folders
+from ..snippets import Snippets
+from ..upload import compare, look
+from .results import SEVERITIES
+
+COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER", 14), Column("RUN", 6))
+DIFFERENT = 2
+
+Result = TypeVar("Result")
+
+
+class Gate(click.Command):
+    """Wrong usage is an error like any other: it exits with 1, since 2 means that there are reports."""
+
+    def make_context(self, *args: Any, **settings: Any) -> click.Context:
+        return _never_2(lambda: super(Gate, self).make_context(*args, **settings))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return _never_2(lambda: super(Gate, self).invoke(ctx))
+
+
+def _never_2(call: Callable[[], Result]) -> Result:
+    try:
+        return call()
+    except click.ClickException as error:
+        if error.exit_code != DIFFERENT:
+            raise
+        error.show()
+        sys.exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one side was given as: runs, or folders with results."""
+
+    given: tuple[str, ...]
+    folders: tuple[ReportFolder, ...] = ()
+
+    def __str__(self) -> str:
+        kind = "folder" if self.folders else "run"
+        return f"{kind}{'' if len(self.given) == 1 else 's'} {', '.join(map(repr, self.given))}"
+
+
+@click.command(cls=Gate)
+@click.option("-b", "--basename", "base", multiple=True, required=True, metavar="BASE", help="RUN, RUN:TAG or folder.")
+@click.option("-n", "--newname", "new", multiple=True, required=True, metavar="NEW", help="RUN, RUN:TAG or folder.")
+@click.option("--new", "which", flag_value="new", help="Show what NEW has and BASE has not.")
+@click.option("--resolved", "which", flag_value="resolved", help="Show what BASE has and NEW has not.")
+@click.option("--unresolved", "which", flag_value="unresolved", help="Show what both have.")
+@click.option(
+    "--severity",
+    type=click.Choice(SEVERITIES, case_sensitive=False),
+    multiple=True,
+    metavar="SEVERITY",
+    help=f"{', '.join(SEVERITIES)}.",
+)
+@click.option("--checker", multiple=True, metavar="GLOB", help="Checkers by name, such as 'core.*'.")
+@click.option("--file", multiple=True, metavar="GLOB", help="Files by path, such as '*/src/*'.")
+@click.option("--report-hash", multiple=True, metavar="HASH", help="Reports by their hash.")
+@click.option("--trim-path-prefix", multiple=True, metavar="PREFIX", help="Cut this off file paths of a folder.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Threads that read. Default: one a core.")
+@url_option
+@output_option
+def diff(
+    *,
+    base: tuple[str, ...],
+    new: tuple[str, ...],
+    which: str | None,
+    trim_path_prefix: tuple[str, ...],
+    jobs: int | None,
+    address: Address,
+    output: str,
+    **filters: tuple[str, ...],
+) -> None:
+    """Compare two sides, by report hash: the open reports of BASE with those of NEW.
+
+    A side is a run, as it is now or, as RUN:TAG, as it was at that store; or a folder with results of an analysis,
+    which is compared and not stored. Either may be given more than once. What is a folder here with results in it is
+    taken for that, before a run of the same name.
+
+    Exit codes: 0 the chosen set is empty, 2 it is not, 1 any error, also wrong usage.
+    """
+    if which is None:
+        raise click.UsageError("Choose what to show: --new, --resolved or --unresolved.")
+    client = Client(address)
+    sides = _side(client, base), _side(client, new)
+    query = [("set", which), *((name, value) for name, values in filters.items() for value in values)]
+    if any(side.folders for side in sides):
+        query += [("trim_path_prefix", prefix) for prefix in trim_path_prefix]
+        found: Iterable[JsonObject]
+        found, more = _compare_folder(client, query, sides, jobs or os.cpu_count() or 1)
+    else:
+        found, more = client.diff([*query, *_operands(sides)]), False
+    seen: Counter[str] = Counter()
+    _write(_counted(found, seen), output, Snippets(trim_path_prefix))
+    tell(_summary(seen, which, sides, more))
+    sys.exit(DIFFERENT if seen.total() else 0)
+
+
+def _side(client: Client, given: tuple[str, ...]) -> Side:
+    """Raises Usage for runs and folders on the same side."""
+    folders = [name for name in given if _has_results(name)]
+    if not folders:
+        return Side(given)
+    if len(folders) < len(given):
+        raise Usage(f"A side is of runs or of folders, not of both: {', '.join(map(repr, given))}.")
+    for name in folders:
+        if client.has_run(name):
+            tell(f"note: {name!r} is a folder here and a run there; the folder is taken.")
+    return Side(given, tuple(find_report_folders(given)))
+
+
+def _has_results(name: str) -> bool:
+    if not Path(name).exists():
+        return False
+    try:
+        return bool(find_report_folders([name]))
+    except Usage as error:
+        tell(f"note: {error.message} Taken for the name of a run.")
+        return False
+
+
+def _operands(sides: tuple[Side, Side]) -> Iterator[tuple[str, str]]:
+    for name, side in zip(("base", "new"), sides, strict=True):
+        if not side.folders:
+            yield from ((name, operand) for operand in side.given)
+
+
+def _compare_folder(
+    client: Client, query: Query, sides: tuple[Side, Side], jobs: int
+) -> tuple[Sequence[JsonObject], bool]:
+    base, new = sides
+    if base.folders and new.folders:
+        raise Usage("Both sides are folders; one of them must be a run. Store one, under a name of its own.")
+    with open_progress() as progress:
+        found = look(base.folders or new.folders, jobs, progress)
+        return compare(client, [*query, *_operands(sides), ("limit", "5000")], found, progress)
+
+
+def _counted(found: Iterable[JsonObject], seen: Counter[str]) -> Iterator[JsonObject]:
+    for report in found:
+        seen[severity_name(report["severity"])] += 1
+        yield report
+
+
+def _write(found: Iterable[JsonObject], output: str, snippets: Snippets) -> None:
+    if output == "json":
+        write_json_list(found)
+    elif output == "table":
+        write_lines(tabulate(COLUMNS, (_row(report, snippets) for report in found), terminal_width()))
+    else:
+        write_lines(line for report in found for line in _plain(report, snippets))
+
+
+def _plain(report: JsonObject, snippets: Snippets) -> Iterator[str]:
+    severity = severity_name(report["severity"])
+    yield one_line(f"{_place(report)}: {severity} {report['checker']} {report['message']}")
+    yield from ("\t" + line for line in _snippet(report, snippets))
+
+
+def _row(report: JsonObject, snippets: Snippets) -> list[object]:
+    head = [_place(report), severity_name(report["severity"]), report["checker"], report["run"] or "-"]
+    return [*head, report["message"], *_snippet(report, snippets)]
+
+
+def _snippet(report: JsonObject, snippets: Snippets) -> Iterator[str]:
+    """Only of what was analysed here: of a run the sources may have been others."""
+    return snippets.of(report) if report["id"] is None else iter(())
+
+
+def _place(report: JsonObject) -> str:
+    return f"{report['file']}:{report['line']}:{report['column']}"
+
+
+def _summary(seen: Counter[str], which: str, sides: tuple[Side, Side], more: bool) -> str:
+    base, new = sides
+    where = {
+        "new": f"in {new}, not in {base}",
+        "resolved": f"in {base}, not in {new}",
+        "unresolved": f"in {base} and in {new}",
+    }[which]
+    count = seen.total()
+    if count == 0:
+        return f"No {which} report: none is {where}."
+    grades = ", ".join(f"{seen[name]} {name}" for name in reversed(SEVERITIES) if seen[name])
+    noun = "report" if count == 1 else "reports"
+    rest = " There are more; filters show a part of them." if more else ""
+    return f"{count} {which} {noun} ({grades}): {where}.{rest}"
