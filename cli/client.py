@@ -98,15 +98,15 @@ class Client:
         """The reports of one set of a diff of runs."""
         return self._pages(f"{self._product}/diff", "reports", query)
 
-    def diff_archive(self, query: Query, archive: Iterable[bytes]) -> tuple[list[JsonObject], bool]:
-        """As `diff`, the archive being the side that the query does not name; with whether there are more reports."""
+    def diff_archive(self, query: Query, archive: Iterable[bytes]) -> list[JsonObject]:
+        """As `diff`, the archive being the side that the query does not name."""
         headers = {"Content-Type": "application/zip"}
         path = f"{self._product}/diff"
         try:
             answer = self._request("POST", path, query, body=archive, headers=headers, seconds=COMPARISON_SECONDS)
         finally:
             self._pool.clear()  # as in `store`
-        return self._member(answer, "reports"), bool(answer.get("more"))
+        return self._member(answer, "reports")
 
     def _pages(self, path: str, member: str, query: Query = ()) -> Iterator[JsonObject]:
         after: list[tuple[str, str]] = []

@@ -26,7 +26,7 @@ class Snippets:
             return
         before = line[: max(int(report["column"]) - 1, 0)]
         code = line.lstrip()
-        yield one_line(code.expandtabs(TAB))
+        yield one_line(code.rstrip().expandtabs(TAB))
         mark = max(len(before) - (len(line) - len(code)), 0)
         yield " " * display_width(one_line(code[:mark].expandtabs(TAB))) + "^"
 

@@ -33,7 +33,7 @@ def name_files(text: str, folders: Sequence[ReportFolder]) -> str:
 def _describe_success(job: JsonObject, told: Sequence[str]) -> Iterator[str]:
     result = job.get("result") or {}
     open_ones, closed = _counts(result, OPEN), _counts(result, CLOSED)
-    reports = _amount(result.get("reports", 0), "report") + (f" ({open_ones})" if open_ones else "")
+    reports = amount(result.get("reports", 0), "report") + (f" ({open_ones})" if open_ones else "")
     yield f"Stored run {job.get('run')!r}: {reports}{f'; {closed}' if closed else ''}."
     yield from (f"warning: {warning}" for warning in result.get("warnings") or [])
     yield from _few(result.get("left_out") or [], "result file", "left out:")
@@ -58,11 +58,12 @@ def describe_sources(paths: Sequence[str], fact: str) -> Iterator[str]:
 
 def _few(things: Sequence[str], kind: str, fact: str) -> Iterator[str]:
     if things:
-        yield f"warning: {_amount(len(things), kind)} {fact}"
+        yield f"warning: {amount(len(things), kind)} {fact}"
         yield from (f"  {thing}" for thing in things[:SHOWN])
     if len(things) > SHOWN:
         yield f"  and {len(things) - SHOWN} more"
 
 
-def _amount(number: int, thing: str) -> str:
+def amount(number: int, thing: str) -> str:
+    """As in `1 report` and `2 reports`."""
     return f"1 {thing}" if number == 1 else f"{number} {thing}s"

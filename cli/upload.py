@@ -71,8 +71,8 @@ def send(client: Client, query: Query, found: Findings, progress: Progress) -> t
     return job, archive.vanished
 
 
-def compare(client: Client, query: Query, found: Findings, progress: Progress) -> tuple[list[JsonObject], bool]:
-    """The reports of a diff with what was found, and whether there are more; only what hashes are made of is sent.
+def compare(client: Client, query: Query, found: Findings, progress: Progress) -> list[JsonObject]:
+    """The reports of a diff with what was found; of the sources only those are sent that hashes are made of.
 
     It changes nothing there, so it is tried again like a store.
     """

@@ -16,7 +16,7 @@ from ..options import output_option, timeout_option, url_option
 from ..progress import Progress, open_progress
 from ..render import write_json, write_lines
 from ..retries import is_busy, persist
-from ..summary import describe_comments
+from ..summary import amount, describe_comments
 from ..timestamps import read_time
 from ..waiting import Deadline, follow
 
@@ -144,7 +144,8 @@ def _follow_all(client: Client, found: list[JsonObject], deadline: Deadline, pro
 def _describe(job: JsonObject) -> Iterable[str]:
     if job["status"] == "completed" and not job.get("comments"):
         result = job.get("result") or {}
-        return [f"Deleted run {job['run']!r}: {result.get('reports')} reports, {result.get('stores')} stores."]
+        gone = amount(result.get("reports", 0), "report"), amount(result.get("stores", 0), "store")
+        return [f"Deleted run {job['run']!r}: {', '.join(gone)}."]
     if job["status"] == "completed":
         return [str(comment["text"]) for comment in job["comments"]]
     return [f"The deletion of run {job['run']!r} {ENDS[job['status']]}.", *describe_comments(job)]

@@ -12,15 +12,16 @@ import click
 
 from ..address import Address
 from ..client import Client, JsonObject, Query
-from ..errors import Usage
+from ..errors import Refused, Usage
 from ..notices import tell
 from ..options import output_option, url_option
 from ..progress import open_progress
 from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json_list, write_lines
 from ..scan import ReportFolder, find_report_folders
 from ..snippets import Snippets
+from ..summary import amount, name_files
 from ..upload import compare, look
-from .results import SEVERITIES
+from .results import SEVERITIES, plain_event, row_event
 
 COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER", 14), Column("RUN", 6))
 DIFFERENT = 2
@@ -76,6 +77,7 @@ class Side:
 @click.option("--checker", multiple=True, metavar="GLOB", help="Checkers by name, such as 'core.*'.")
 @click.option("--file", multiple=True, metavar="GLOB", help="Files by path, such as '*/src/*'.")
 @click.option("--report-hash", multiple=True, metavar="HASH", help="Reports by their hash.")
+@click.option("--details", is_flag=True, help="With the bug path: events, positions, notes and macro expansions.")
 @click.option("--trim-path-prefix", multiple=True, metavar="PREFIX", help="Cut this off file paths of a folder.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Threads that read. Default: one a core.")
 @url_option
@@ -85,6 +87,7 @@ def diff(
     base: tuple[str, ...],
     new: tuple[str, ...],
     which: str | None,
+    details: bool,
     trim_path_prefix: tuple[str, ...],
     jobs: int | None,
     address: Address,
@@ -104,15 +107,15 @@ def diff(
     client = Client(address)
     sides = _side(client, base), _side(client, new)
     query = [("set", which), *((name, value) for name, values in filters.items() for value in values)]
+    query += [("details", "true")] if details else []
     if any(side.folders for side in sides):
         query += [("trim_path_prefix", prefix) for prefix in trim_path_prefix]
-        found: Iterable[JsonObject]
-        found, more = _compare_folder(client, query, sides, jobs or os.cpu_count() or 1)
+        found: Iterable[JsonObject] = _compare_folder(client, query, sides, jobs or os.cpu_count() or 1)
     else:
-        found, more = client.diff([*query, *_operands(sides)]), False
+        found = client.diff([*query, *_operands(sides)])
     seen: Counter[str] = Counter()
     _write(_counted(found, seen), output, Snippets(trim_path_prefix))
-    tell(_summary(seen, which, sides, more))
+    tell(_summary(seen, which, sides))
     sys.exit(DIFFERENT if seen.total() else 0)
 
 
@@ -145,15 +148,17 @@ def _operands(sides: tuple[Side, Side]) -> Iterator[tuple[str, str]]:
             yield from ((name, operand) for operand in side.given)
 
 
-def _compare_folder(
-    client: Client, query: Query, sides: tuple[Side, Side], jobs: int
-) -> tuple[Sequence[JsonObject], bool]:
+def _compare_folder(client: Client, query: Query, sides: tuple[Side, Side], jobs: int) -> Sequence[JsonObject]:
     base, new = sides
     if base.folders and new.folders:
         raise Usage("Both sides are folders; one of them must be a run. Store one, under a name of its own.")
+    folders = base.folders or new.folders
     with open_progress() as progress:
-        found = look(base.folders or new.folders, jobs, progress)
-        return compare(client, [*query, *_operands(sides), ("limit", "5000")], found, progress)
+        found = look(folders, jobs, progress)
+        try:
+            return compare(client, [*query, *_operands(sides)], found, progress)
+        except Refused as error:
+            raise Refused(name_files(error.message, folders), error.status) from error
 
 
 def _counted(found: Iterable[JsonObject], seen: Counter[str]) -> Iterator[JsonObject]:
@@ -175,11 +180,12 @@ def _plain(report: JsonObject, snippets: Snippets) -> Iterator[str]:
     severity = severity_name(report["severity"])
     yield one_line(f"{_place(report)}: {severity} {report['checker']} {report['message']}")
     yield from ("\t" + line for line in _snippet(report, snippets))
+    yield from map(plain_event, report.get("events", []))
 
 
 def _row(report: JsonObject, snippets: Snippets) -> list[object]:
     head = [_place(report), severity_name(report["severity"]), report["checker"], report["run"] or "-"]
-    return [*head, report["message"], *_snippet(report, snippets)]
+    return [*head, report["message"], *_snippet(report, snippets), *map(row_event, report.get("events", []))]
 
 
 def _snippet(report: JsonObject, snippets: Snippets) -> Iterator[str]:
@@ -191,7 +197,7 @@ def _place(report: JsonObject) -> str:
     return f"{report['file']}:{report['line']}:{report['column']}"
 
 
-def _summary(seen: Counter[str], which: str, sides: tuple[Side, Side], more: bool) -> str:
+def _summary(seen: Counter[str], which: str, sides: tuple[Side, Side]) -> str:
     base, new = sides
     where = {
         "new": f"in {new}, not in {base}",
@@ -202,6 +208,4 @@ def _summary(seen: Counter[str], which: str, sides: tuple[Side, Side], more: boo
     if count == 0:
         return f"No {which} report: none is {where}."
     grades = ", ".join(f"{seen[name]} {name}" for name in reversed(SEVERITIES) if seen[name])
-    noun = "report" if count == 1 else "reports"
-    rest = " There are more; filters show a part of them." if more else ""
-    return f"{count} {which} {noun} ({grades}): {where}.{rest}"
+    return f"{amount(count, f'{which} report')} ({grades}): {where}."

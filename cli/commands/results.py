@@ -66,16 +66,23 @@ def _plain(found: Iterable[JsonObject]) -> Iterator[str]:
         severity = severity_name(report["severity"])
         line = f"{_place(report)}: {severity} {report['checker']} {report['detection_status']} {report['message']}"
         yield one_line(line)
-        yield from map(_plain_event, report.get("events", []))
+        yield from map(plain_event, report.get("events", []))
 
 
-def _plain_event(event: list[object]) -> str:
+def plain_event(event: list[object]) -> str:
+    """An event below a plain line."""
     file, line, column, *_, message = event
     return "\t" + one_line(f"{file}:{line}:{column}: {message}")
 
 
+def row_event(event: list[object]) -> str:
+    """An event below a row of a table."""
+    file, line, *_, message = event
+    return f"{str(file).rpartition('/')[2]}:{line}: {message}"
+
+
 def _row(report: JsonObject) -> list[object]:
-    events = (f"{file.rpartition('/')[2]}:{line}: {message}" for file, line, *_, message in report.get("events", []))
+    events = map(row_event, report.get("events", []))
     severity = severity_name(report["severity"])
     return [_place(report), severity, report["checker"], report["detection_status"], report["message"], *events]
 

@@ -2,17 +2,33 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Final, TypeVar
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, Final, NotRequired, TypeVar
 
 from aiohttp import web
 from pydantic import Field
 
-from storaged.api.encode import large_json_response
+from storaged.api.encode import json_bytes, large_json_response
 from storaged.api.keys import SERVICES
 from storaged.api.params import AnyText, Text, read_query
-from storaged.api.reports import ReportQuery, page_limit, report_filter
-from storaged.api.uploads import body_of, check_length
+from storaged.api.reports import (
+    DETAILED_PAGE_LIMIT,
+    PAGE_LIMIT,
+    Event,
+    FoundFields,
+    Note,
+    Position,
+    ReportFilterQuery,
+    ReportQuery,
+    page_limit,
+    report_filter,
+)
+from storaged.api.uploads import READ_SIZE, body_of, check_length
 from storaged.errors import BadRequest, UploadIncomplete
+from storaged.model import DetectionStatus
 from storaged.store import products, reports
 from storaged.store.comparison import Comparison, compare
 from storaged.store.diffs import DiffSet, difference, find_side
@@ -30,11 +46,31 @@ class DiffQuery(ReportQuery):
     set: DiffSet
 
 
-class ArchiveDiffQuery(ReportQuery):
+class ArchiveDiffQuery(ReportFilterQuery):
     base: list[AnyText] = Field(default_factory=list)
     new: list[AnyText] = Field(default_factory=list)
     set: DiffSet
     trim_path_prefix: list[Text] = Field(default_factory=list)
+
+
+class ComparedReport(FoundFields):
+    """A report of a diff with an archive; one of the archive itself has no id, run, status and times."""
+
+    id: int | None
+    run: str | None
+    detection_status: DetectionStatus | None
+    detected_at: datetime | None
+    fixed_at: datetime | None
+    events: NotRequired[list[Event]]
+    positions: NotRequired[list[Position]]
+    extended: NotRequired[list[Note]]
+
+
+class ComparedList(TypedDict):
+    """All reports of the set."""
+
+    reports: list[ComparedReport]
+    next: None
 
 
 async def get_diff(request: web.Request) -> web.Response:
@@ -53,8 +89,8 @@ async def get_diff(request: web.Request) -> web.Response:
     return await large_json_response({"reports": found, "next": following})
 
 
-async def post_diff(request: web.Request) -> web.Response:
-    """As `get_diff`, the body being the archive that is the side which the query does not name; one page, no next."""
+async def post_diff(request: web.Request) -> web.StreamResponse:
+    """As `get_diff`, the body being the archive that is the side which the query does not name; all in one page."""
     query = read_query(request, ArchiveDiffQuery)
     if bool(query.base) == bool(query.new):
         raise BadRequest([("query", "give either base or new: the body is the other side")])
@@ -62,32 +98,61 @@ async def post_diff(request: web.Request) -> web.Response:
     async with request.app[SERVICES].engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
         stored = await find_side(conn, product.id, product.endpoint, query.base or query.new)
-    comparison = Comparison(stored, parsed_is_base=not query.base, which=query.set)
-    found = await _while_connected(request, _compared(request, product, query, comparison, length))
-    limit = page_limit(query)
-    return await large_json_response({"reports": found[:limit], "more": len(found) > limit})
+    asked = _Asked(product, query, Comparison(stored, parsed_is_base=not query.base, which=query.set))
+    with TemporaryFile(dir=request.app[SERVICES].archives.scratch) as answer:
+        await _while_connected(request, _write_answer(request, asked, length, answer))
+        return await _send(request, answer)
 
 
-async def _compared(
-    request: web.Request, product: Product, query: ArchiveDiffQuery, comparison: Comparison, length: int
-) -> list[dict[str, Any]]:
-    """One report more than are asked for, if there is one."""
-    services = request.app[SERVICES]
-    prefixes = tuple(query.trim_path_prefix)
-    most = services.settings.report_limit if product.report_limit is None else product.report_limit
-    async with services.archives.parsed(
-        body_of(request), product.id, limit=length, trim_path_prefixes=prefixes
-    ) as parsed:
-        return await compare(
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be compared with the archive, and how."""
+
+    product: Product
+    query: ArchiveDiffQuery
+    comparison: Comparison
+
+
+async def _write_answer(request: web.Request, asked: _Asked, length: int, answer: BinaryIO) -> None:
+    """Into a file: it may be large, and neither transaction nor archive is to wait for a slow client."""
+    services, product, query = request.app[SERVICES], asked.product, asked.query
+    body, prefixes = body_of(request), tuple(query.trim_path_prefix)
+    async with services.archives.parsed(body, product.id, limit=length, trim_path_prefixes=prefixes) as parsed:
+        pages = compare(
             services.engine,
             product.id,
             parsed,
-            comparison,
+            asked.comparison,
             report_filter(query),
-            limit=page_limit(query) + 1,
+            page=DETAILED_PAGE_LIMIT if query.details else PAGE_LIMIT,
             details=query.details,
-            report_limit=most,
+            report_limit=services.settings.report_limit if product.report_limit is None else product.report_limit,
         )
+        async with aclosing(pages):
+            comma = b'{"reports":['
+            async for page in pages:
+                comma = await asyncio.to_thread(_write_page, answer, page, comma)
+        await asyncio.to_thread(answer.write, (comma if comma.startswith(b"{") else b"") + b'],"next":null}')
+
+
+def _write_page(answer: BinaryIO, page: list[dict[str, Any]], comma: bytes) -> bytes:
+    """Add the members of the page behind what comes before them; what comes before the next ones."""
+    if not page:
+        return comma
+    answer.write(comma + json_bytes(page)[1:-1])
+    return b","
+
+
+async def _send(request: web.Request, answer: BinaryIO) -> web.StreamResponse:
+    response = web.StreamResponse()
+    response.content_type = "application/json"
+    response.content_length = answer.tell()
+    answer.seek(0)
+    await response.prepare(request)
+    while piece := await asyncio.to_thread(answer.read, READ_SIZE):
+        await response.write(piece)
+    await response.write_eof()
+    return response
 
 
 async def _while_connected(request: web.Request, work: Coroutine[Any, Any, Result]) -> Result:

@@ -37,7 +37,7 @@ Position = tuple[str, int, int, int, int]
 Note = tuple[int, str, int, int, int, int, str]
 
 
-class ReportQuery(Query):
+class ReportFilterQuery(Query):
     run: list[AnyText] = Field(default_factory=list)
     detection_status: list[DetectionStatus] = Field(default_factory=list)
     severity: list[SeverityName] = Field(default_factory=list)
@@ -45,6 +45,9 @@ class ReportQuery(Query):
     file: list[AnyText] = Field(default_factory=list)
     report_hash: list[AnyText] = Field(default_factory=list)
     details: bool = False
+
+
+class ReportQuery(ReportFilterQuery):
     after: Id = 0
     limit: int = Field(500, ge=1, le=PAGE_LIMIT)
 
@@ -53,11 +56,9 @@ class ReportOptions(Query):
     source: bool = True
 
 
-class ReportFields(TypedDict):
-    """What every report has."""
+class FoundFields(TypedDict):
+    """What every report has, stored or not."""
 
-    id: int
-    run: str
     checker: str
     analyzer: str
     report_hash: str
@@ -67,10 +68,17 @@ class ReportFields(TypedDict):
     column: int
     severity: Severity
     path_length: int
+    annotations: dict[str, Any]
+
+
+class ReportFields(FoundFields):
+    """What every stored report has."""
+
+    id: int
+    run: str
     detection_status: DetectionStatus
     detected_at: datetime
     fixed_at: datetime | None
-    annotations: dict[str, Any]
 
 
 class ReportObject(ReportFields):
@@ -112,7 +120,7 @@ async def list_reports(request: web.Request) -> web.Response:
     return await large_json_response({"reports": found, "next": following})
 
 
-def report_filter(query: ReportQuery) -> reports.ReportFilter:
+def report_filter(query: ReportFilterQuery) -> reports.ReportFilter:
     return reports.ReportFilter(
         runs=query.run,
         detection_statuses=query.detection_status,

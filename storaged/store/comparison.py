@@ -4,7 +4,7 @@ What is to be shown of them becomes a run of its own in a transaction that is al
 sorted and read by the very queries that serve stored reports.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,24 +60,33 @@ async def compare(
     comparison: Comparison,
     where: ReportFilter,
     *,
-    limit: int,
+    page: int,
     details: bool,
     report_limit: int,
-) -> list[dict[str, Any]]:
-    """The first `limit` reports of the set; of the parsed ones, the fields ONLY_STORED are None.
+) -> AsyncGenerator[list[dict[str, Any]], None]:
+    """The reports of the set in pages; those of the parsed side have None in the fields ONLY_STORED.
 
-    Raises ReportLimitReached.
+    A transaction is open until the end, so take them quickly, and close the generator. Raises ReportLimitReached.
     """
     async with _rolled_back(engine) as conn:
         await _load(conn, parsed, report_limit)
-        if not comparison.shows_parsed:
-            hashes = await QUERIES["compared_hashes"].value(conn)
-            diff = comparison.difference(Side(hashes=hashes))
-            return await reports.list_reports(conn, product, where, limit=limit, details=details, diff=diff)
-        run = await _show(conn, product, parsed, comparison)
-        only = replace(where, runs=[run], detection_statuses=())
-        found = await reports.list_reports(conn, product, only, limit=limit, details=details)
-    return [{**report, **dict.fromkeys(ONLY_STORED)} for report in found]
+        if comparison.shows_parsed:
+            run = await _show(conn, product, parsed, comparison)
+            where, diff = replace(where, runs=[run], detection_statuses=()), None
+        else:
+            diff = comparison.difference(Side(hashes=await QUERIES["compared_hashes"].value(conn)))
+        after, full = 0, True
+        while full:
+            found = await reports.list_reports(
+                conn, product, where, after=after, limit=page, details=details, diff=diff
+            )
+            full = len(found) == page
+            after = found[-1]["id"] if found else after
+            yield [_unstored(report) for report in found] if comparison.shows_parsed else found
+
+
+def _unstored(report: dict[str, Any]) -> dict[str, Any]:
+    return report | dict.fromkeys(ONLY_STORED)
 
 
 @asynccontextmanager

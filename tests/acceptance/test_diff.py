@@ -111,12 +111,19 @@ def test_reports_of_an_archive_have_the_fields_of_stored_ones_but_no_id_run_stat
     assert found["events"] == [["/src/a.c", 2, 3, 2, 3, "bad 7"]]
 
 
-def test_filters_and_the_limit_hold_for_reports_of_an_archive(runs: DaemonProcess) -> None:
+def test_filters_hold_for_reports_of_an_archive(runs: DaemonProcess) -> None:
     body = archive(*range(20, 30))
-    assert post(runs, body, "new", base="base", file="/other/*")["reports"] == []
-    page = post(runs, body, "new", base="base", file="/src/*", limit=4)
-    assert (len(page["reports"]), page["more"]) == (4, True)
-    assert post(runs, body, "new", base="base", limit=10)["more"] is False
+    assert post(runs, body, "new", base="base", file="/other/*") == {"reports": [], "next": None}
+    assert len(post(runs, body, "new", base="base", file="/src/*")["reports"]) == 10
+
+
+@pytest.mark.parametrize("which", SETS)
+def test_all_reports_of_a_large_set_come_in_one_answer(runs: DaemonProcess, which: str) -> None:
+    many = archive(*range(100, 1601))
+    stored(runs, "many", *range(100, 1601))
+    query = {"new": {"base": "base"}, "resolved": {"new": "base"}, "unresolved": {"base": "many"}}[which]
+    found = post(runs, many, which, **query, details="true")
+    assert numbers(found["reports"]) == list(range(100, 1601))
 
 
 def test_prefixes_are_trimmed_from_the_paths_of_an_archive(runs: DaemonProcess) -> None:

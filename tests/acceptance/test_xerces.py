@@ -114,6 +114,38 @@ def hashes_in(folder: Path) -> set[str]:
     return found
 
 
+def test_a_diff_with_files_taken_away_has_exactly_their_reports(
+    daemon: DaemonProcess, xerces: Analysis, tmp_path: Path
+) -> None:
+    """Both ways of comparing, run with run and folder with run, against the reports that CodeChecker stores."""
+    fewer, away = tmp_path / "fewer", tmp_path / "away"
+    shutil.copytree(xerces.reports, fewer)
+    away.mkdir()
+    for path in sorted(fewer.glob("*.plist"), key=lambda path: (-path.stat().st_size, path.name))[:10]:
+        path.rename(away / path.name)
+    lost = hashes_in(away) - hashes_in(fewer)
+    gone = [report for report in xerces.expected if report["report_hash"] in lost]
+    kept = [report for report in xerces.expected if report["report_hash"] not in lost]
+    assert gone
+    fields = [name for name in xerces.expected[0] if name not in {"detection_status", "detected_at", "fixed_at"}]
+    store(daemon, xerces.reports)
+    fewer_run = daemon.storectl("store", str(fewer), "-n", "fewer")
+    assert fewer_run.returncode == 0, fewer_run.stderr
+    for side in ("fewer", str(fewer)):
+        assert in_order(diff_of(daemon, side, "xerces", "--new"), fields) == in_order(gone, fields)
+        assert in_order(diff_of(daemon, "xerces", side, "--resolved"), fields) == in_order(gone, fields)
+        assert diff_of(daemon, "xerces", side, "--new") == []
+        shown = {report["report_hash"] for report in diff_of(daemon, "xerces", side, "--unresolved")}
+        assert shown == {report["report_hash"] for report in kept}
+
+
+def diff_of(daemon: DaemonProcess, base: str, new: str, which: str) -> list[dict[str, Any]]:
+    done = daemon.storectl("diff", "-b", base, "-n", new, which, "--details", "-o", "json")
+    found: list[dict[str, Any]] = orjson.loads(done.stdout)
+    assert done.returncode == (2 if found else 0), done.stderr
+    return found
+
+
 @pytest.mark.parametrize("source", [True, False])
 def test_one_report_comes_with_its_path_and_its_sources(daemon: DaemonProcess, xerces: Analysis, source: bool) -> None:
     store(daemon, xerces.reports)

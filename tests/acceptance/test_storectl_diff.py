@@ -1,0 +1,270 @@
+"""`storectl diff` as the gate on merge requests, and `storectl del`, against a real daemon."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+from tests.acceptance.calls import get, get_job, until_ended
+from tests.acceptance.daemons import DaemonProcess, clean_environment
+from tests.acceptance.uploads import report
+from tests.plists import event, plist
+
+SOURCE = "int main() {\n\treturn 1 / 0;\n}\n"
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    (tmp_path / "a.c").write_text(SOURCE)
+    return tmp_path
+
+
+def analysis(folders: Path, name: str, *numbers: int) -> str:
+    """A folder with the results of an analysis of a.c that found these reports."""
+    folder = folders / name
+    folder.mkdir()
+    found = (report(number, path=[event(2, 9, f"bad {number}")]) for number in numbers)
+    (folder / "a.plist").write_bytes(plist(*found, files=[str(folders / "a.c")]))
+    os.utime(folders / "a.c", (0, 0))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def runs(shared_daemon: DaemonProcess, tmp_path_factory: pytest.TempPathFactory) -> DaemonProcess:
+    """`main` has the reports 1 and 2; `feature` has 2 and 3."""
+    folders = tmp_path_factory.mktemp("stored")
+    (folders / "a.c").write_text(SOURCE)
+    for run, numbers in (("main", (1, 2)), ("feature", (2, 3))):
+        done = shared_daemon.storectl("store", analysis(folders, run, *numbers), "-n", run, "--tag", "v1")
+        assert done.returncode == 0, done.stderr
+    return shared_daemon
+
+
+def diff(daemon: DaemonProcess, *arguments: str) -> CompletedProcess[str]:
+    return daemon.storectl("diff", *arguments)
+
+
+@pytest.mark.parametrize(("which", "number"), [("new", 3), ("resolved", 1), ("unresolved", 2)])
+def test_a_diff_of_runs_lists_its_set_and_exits_with_2(runs: DaemonProcess, which: str, number: int) -> None:
+    done = diff(runs, "-b", "main", "-n", "feature", f"--{which}")
+    assert done.returncode == 2
+    assert done.stdout.endswith(f"/a.c:2:3: UNSPECIFIED core.Bad bad {number}\n")
+    assert f"1 {which} report (1 " in done.stderr
+
+
+def test_an_empty_set_exits_with_0(runs: DaemonProcess) -> None:
+    done = diff(runs, "-b", "main", "-n", "main:v1", "--new")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "No new report: none is in run 'main:v1', not in run 'main'.\n"
+
+
+def test_a_folder_is_compared_with_a_run_and_shown_with_its_source(runs: DaemonProcess, folders: Path) -> None:
+    done = diff(runs, "-b", "main", "-n", analysis(folders, "mine", 2, 9), "--new")
+    assert done.returncode == 2
+    first, code, mark = done.stdout.splitlines()
+    assert first.startswith(f"{folders}/a.c:2:")
+    assert first.endswith("bad 9")
+    assert code == "\treturn 1 / 0;"
+    assert mark.strip() == "^"
+    assert "1 new report (1 " in done.stderr
+    assert "not in run 'main'" in done.stderr
+
+
+def test_a_folder_without_anything_new_exits_with_0(runs: DaemonProcess, folders: Path) -> None:
+    assert diff(runs, "-b", "main", "-n", analysis(folders, "mine", 2), "--new").returncode == 0
+
+
+def test_a_folder_can_be_the_base(runs: DaemonProcess, folders: Path) -> None:
+    done = diff(runs, "-b", analysis(folders, "mine", 2), "-n", "main", "--new", "-o", "json")
+    assert done.returncode == 2
+    assert [found["message"] for found in json.loads(done.stdout)] == ["bad 1"]
+
+
+def test_json_of_an_empty_set_is_an_empty_list(runs: DaemonProcess) -> None:
+    done = diff(runs, "-b", "main", "-n", "main", "--new", "-o", "json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+
+
+def test_filters_decide_on_the_exit_code_too(runs: DaemonProcess) -> None:
+    assert diff(runs, "-b", "main", "-n", "feature", "--new", "--file", "/nowhere/*").returncode == 0
+    assert diff(runs, "-b", "main", "-n", "feature", "--new", "--checker", "*").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("-b", "main", "-n", "feature"), "Choose what to show"),
+        (("-b", "main", "--new"), "Missing option '-n'"),
+        (("-b", "main", "-n", "feature", "--new", "--what"), "No such option"),
+        (("-b", "main", "-n", "nobody", "--new"), "no run 'nobody'"),
+        (("-b", "main", "-n", "main:v7", "--new"), "has no tag 'v7'"),
+        (("-b", "main", "-n", "feature", "--new", "--url", "localhost:1/Default"), "No daemon answers"),
+    ],
+)
+def test_every_error_exits_with_1_since_2_means_reports(
+    runs: DaemonProcess, arguments: tuple[str, ...], words: str
+) -> None:
+    done = diff(runs, *arguments)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert done.stdout == ""
+
+
+def test_two_folders_and_mixed_sides_are_refused(runs: DaemonProcess, folders: Path) -> None:
+    one, two = analysis(folders, "one", 1), analysis(folders, "two", 2)
+    assert "one of them must be a run" in diff(runs, "-b", one, "-n", two, "--new").stderr
+    assert "not of both" in diff(runs, "-b", one, "-b", "main", "-n", "feature", "--new").stderr
+
+
+def in_folder(runs: DaemonProcess, folder: Path, *arguments: str) -> CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "storaged_cli", "diff", *arguments],
+        cwd=folder,
+        env=clean_environment() | {"STORAGED_URL": f"{runs.url}/Default"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_folder_with_results_goes_before_a_run_of_its_name_and_says_so(runs: DaemonProcess, folders: Path) -> None:
+    analysis(folders, "main", 3)
+    done = in_folder(runs, folders, "-b", "main", "-n", "feature", "--new")
+    assert "note: 'main' is a folder here and a run there; the folder is taken." in done.stderr
+    assert [line.rpartition(" ")[2] for line in done.stdout.splitlines()] == ["2"]
+
+
+def test_a_folder_without_results_is_the_name_of_a_run(runs: DaemonProcess, folders: Path) -> None:
+    (folders / "main").mkdir()
+    done = in_folder(runs, folders, "-b", "main", "-n", "feature", "--new")
+    assert done.returncode == 2
+    assert "Taken for the name of a run." in done.stderr
+
+
+def test_a_broken_result_file_is_an_error(runs: DaemonProcess, folders: Path) -> None:
+    folder = analysis(folders, "mine", 1)
+    Path(folder, "b.plist").write_text("<plist")
+    done = diff(runs, "-b", "main", "-n", folder, "--new")
+    assert done.returncode == 1
+    assert "1 of 2 result files cannot be read, so nothing was compared" in done.stderr
+    assert f"{folder}/b.plist" in done.stderr
+
+
+# del
+
+
+def store_runs(daemon: DaemonProcess, folders: Path, *names: str) -> None:
+    for name in names:
+        done = daemon.storectl("store", analysis(folders, f"of-{name}", 1), "-n", name)
+        assert done.returncode == 0, done.stderr
+
+
+def run_names(daemon: DaemonProcess) -> list[str]:
+    return [run["name"] for run in get(daemon, "/api/v1/products/Default/runs")["runs"]]
+
+
+def test_runs_are_deleted_by_name(daemon: DaemonProcess, folders: Path) -> None:
+    store_runs(daemon, folders, "a", "b", "c")
+    done = daemon.storectl("del", "-n", "a", "b")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "Deleted run 'a': 1 report, 1 store." in done.stderr
+    assert run_names(daemon) == ["c"]
+
+
+def test_a_run_that_is_not_there_exits_with_1_and_does_not_keep_the_others(
+    daemon: DaemonProcess, folders: Path
+) -> None:
+    store_runs(daemon, folders, "a")
+    done = daemon.storectl("del", "-n", "nobody", "-n", "a")
+    assert done.returncode == 1
+    assert "no run 'nobody'" in done.stderr
+    assert run_names(daemon) == []
+
+
+def test_detached_deletions_print_their_tokens(daemon: DaemonProcess, folders: Path) -> None:
+    store_runs(daemon, folders, "a", "b")
+    done = daemon.storectl("del", "-n", "a", "-n", "b", "--detach")
+    assert done.returncode == 0
+    jobs = [until_ended(daemon, token) for token in done.stdout.split()]
+    assert [(job["kind"], job["run"], job["status"]) for job in jobs] == [
+        ("delete_run", "a", "completed"),
+        ("delete_run", "b", "completed"),
+    ]
+
+
+def test_runs_are_deleted_by_when_they_were_stored(daemon: DaemonProcess, folders: Path) -> None:
+    store_runs(daemon, folders, "a", "b", "c")
+    assert daemon.storectl("del", "--all-before-run", "b", "--yes").returncode == 0
+    assert run_names(daemon) == ["b", "c"]
+    assert daemon.storectl("del", "--all-after-run", "b", "--yes").returncode == 0
+    assert run_names(daemon) == ["b"]
+    assert daemon.storectl("del", "--all-after-time", "2999-01-01", "--yes").returncode == 0
+    assert run_names(daemon) == ["b"]
+    assert daemon.storectl("del", "--all-before-time", "2999:1:1", "--yes").returncode == 0
+    assert run_names(daemon) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("-n", "a", "--all-before-time", "2026-01-01"), ("--all-before-time", "yesterday"), ("--all-after-run", "x")],
+)
+def test_what_is_unclear_deletes_nothing(daemon: DaemonProcess, folders: Path, arguments: tuple[str, ...]) -> None:
+    store_runs(daemon, folders, "a")
+    assert daemon.storectl("del", *arguments, "--yes").returncode == 2
+    assert run_names(daemon) == ["a"]
+
+
+def test_runs_that_were_not_named_are_not_deleted_unasked(daemon: DaemonProcess, folders: Path) -> None:
+    store_runs(daemon, folders, "a")
+    done = daemon.storectl("del", "--all-before-time", "2999-01-01")
+    assert done.returncode == 2
+    assert "Say --yes" in done.stderr
+    assert run_names(daemon) == ["a"]
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y\n", []), ("n\n", ["a"])])
+def test_on_a_terminal_it_asks(daemon: DaemonProcess, folders: Path, answer: str, left: list[str]) -> None:
+    store_runs(daemon, folders, "a")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "storaged_cli", "del", "-n", "a"],
+        env=clean_environment() | {"STORAGED_URL": f"{daemon.url}/Default"},
+        stdin=theirs,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    asked = b""
+    while b"[y/N]" not in asked:
+        asked += os.read(ours, 1000)
+    assert b"Delete run 'a' of product 'Default' for ever?" in asked
+    os.write(ours, answer.encode())
+    drain(ours)
+    assert process.wait() == (1 if left else 0)
+    assert run_names(daemon) == left
+
+
+def drain(terminal: int) -> None:
+    """Read until the other side is closed, so that it never waits for room."""
+    try:
+        while os.read(terminal, 1000):
+            pass
+    except OSError:
+        os.close(terminal)
+
+
+def test_a_deletion_goes_in_order_with_the_stores_of_its_run(daemon: DaemonProcess, folders: Path) -> None:
+    folder = analysis(folders, "mine", 1)
+    first = daemon.storectl("store", folder, "-n", "a", "--detach").stdout.strip()
+    gone = daemon.storectl("del", "-n", "a", "--detach").stdout.strip()
+    last = daemon.storectl("store", folder, "-n", "a", "--detach").stdout.strip()
+    done: list[Any] = [until_ended(daemon, token) for token in (first, gone, last)]
+    assert [job["status"] for job in done] == ["completed"] * 3
+    assert done[1]["result"] == {"reports": 1, "stores": 1}
+    assert get_job(daemon, last)["result"]["new"] == 1
