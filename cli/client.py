@@ -24,6 +24,8 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 UPLOAD_ANSWER_SECONDS = 120.0
 """After the last byte the daemon makes the upload durable, which takes its time on a slow disk."""
+LARGEST_PAGE = 5000
+"""Of reports; each page of a diff costs the daemon the whole comparison."""
 COMPARISON_SECONDS = 600.0
 """An archive is parsed before the answer comes, and others may be before it."""
 STALL_SECONDS = 120.0
@@ -96,7 +98,7 @@ class Client:
 
     def diff(self, query: Query) -> Iterator[JsonObject]:
         """The reports of one set of a diff of runs."""
-        return self._pages(f"{self._product}/diff", "reports", query)
+        return self._pages(f"{self._product}/diff", "reports", [*query, ("limit", str(LARGEST_PAGE))])
 
     def diff_archive(self, query: Query, archive: Iterable[bytes]) -> list[JsonObject]:
         """As `diff`, the archive being the side that the query does not name."""

@@ -155,6 +155,10 @@ class CodeChecker:
             return Outcome(status="refused", log=json.dumps(answer), comments="")
         return self._ended(answer["0"]["str"], "")
 
+    def diff(self, base: Sequence[str], new: Sequence[str], which: str) -> subprocess.CompletedProcess[str]:
+        """What `CodeChecker cmd diff` prints of a set (new, resolved, unresolved), as JSON."""
+        return self._run("cmd", "diff", "-b", *base, "-n", *new, f"--{which}", "-o", "json", "--url", self.url)
+
     def reports(self, run: str) -> list[Report]:
         """Every report of a run, of every detection and review status, with its bug path; none of an unknown run."""
         runs = [number for (number,) in self.rows("SELECT id FROM runs WHERE name = ?", [run])]
