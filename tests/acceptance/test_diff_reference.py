@@ -94,10 +94,13 @@ def test_an_unknown_tag_is_an_error_and_not_the_whole_run(comparison: Comparison
 
 def test_a_run_beside_one_with_a_tag_is_not_left_out(comparison: Comparison, compared: Project) -> None:
     assert compared.reports.is_dir()
-    alone = {one[0] for one in theirs(comparison, ["left:v2"], ["left:v1"], "new")}
-    assert {one[0] for one in theirs(comparison, ["left:v2", "right"], ["left:v1"], "new")} == alone
-    assert {one[0] for one in ours(comparison, ["left:v2"], ["left:v1"], "new")} == alone
-    assert {one[0] for one in ours(comparison, ["left:v2", "right"], ["left:v1"], "new")} < alone
+    alone, both = ["right:v1"], ["right:v1", "other"]
+    assert sorted(theirs(comparison, ["left"], both, "unresolved")) == sorted(
+        theirs(comparison, ["left"], alone, "unresolved")
+    )
+    mine = sorted(ours(comparison, ["left"], both, "unresolved"))
+    parts = [*ours(comparison, ["left"], alone, "unresolved"), *ours(comparison, ["left"], ["other"], "unresolved")]
+    assert mine == sorted(parts)
 
 
 Sides = Sequence[str]
