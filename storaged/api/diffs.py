@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final, NotRequired, TypeVar
 
 from aiohttp import web
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from storaged.api.encode import json_bytes, large_json_response
 from storaged.api.keys import SERVICES
