@@ -134,6 +134,8 @@ def _side(client: Client, given: tuple[str, ...]) -> Side:
 
 def _has_results(name: str) -> bool:
     if not Path(name).exists():
+        if "/" in name:
+            tell(f"note: There is no file or folder {name} here. Taken for the name of a run.")
         return False
     try:
         return bool(find_report_folders([name]))
@@ -200,12 +202,12 @@ def _place(report: JsonObject) -> str:
 def _summary(seen: Counter[str], which: str, sides: tuple[Side, Side]) -> str:
     base, new = sides
     where = {
-        "new": f"in {new}, not in {base}",
-        "resolved": f"in {base}, not in {new}",
-        "unresolved": f"in {base} and in {new}",
+        "new": f"in {new} that are not in {base}",
+        "resolved": f"in {base} that are not in {new}",
+        "unresolved": f"in {new} that are in {base} too",
     }[which]
     count = seen.total()
     if count == 0:
-        return f"No {which} report: none is {where}."
+        return f"No {which} reports {where}."
     grades = ", ".join(f"{seen[name]} {name}" for name in reversed(SEVERITIES) if seen[name])
-    return f"{amount(count, f'{which} report')} ({grades}): {where}."
+    return f"{amount(count, f'{which} report')} ({grades}) {where}."

@@ -6,15 +6,15 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO, Final, NotRequired, TypeVar
+from typing import Annotated, Any, BinaryIO, Final, NotRequired, TypeVar
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints
 from typing_extensions import TypedDict
 
 from storaged.api.encode import json_bytes, large_json_response
 from storaged.api.keys import SERVICES
-from storaged.api.params import AnyText, Text, read_query
+from storaged.api.params import Text, check_storable, read_query
 from storaged.api.reports import (
     DETAILED_PAGE_LIMIT,
     PAGE_LIMIT,
@@ -41,15 +41,19 @@ Result = TypeVar("Result")
 LOOK_SECONDS: Final = 0.5
 
 
+# A name, a colon and a tag; each colon is another way to read it, so there are not to be too many.
+Operand = Annotated[str, StringConstraints(min_length=1, max_length=2001), AfterValidator(check_storable)]
+
+
 class DiffQuery(ReportQuery):
-    base: list[AnyText] = Field(min_length=1)
-    new: list[AnyText] = Field(min_length=1)
+    base: list[Operand] = Field(min_length=1)
+    new: list[Operand] = Field(min_length=1)
     set: DiffSet
 
 
 class ArchiveDiffQuery(ReportFilterQuery):
-    base: list[AnyText] = Field(default_factory=list)
-    new: list[AnyText] = Field(default_factory=list)
+    base: list[Operand] = Field(default_factory=list)
+    new: list[Operand] = Field(default_factory=list)
     set: DiffSet
     trim_path_prefix: list[Text] = Field(default_factory=list)
 

@@ -61,7 +61,7 @@ def test_a_diff_of_runs_lists_its_set_and_exits_with_2(runs: DaemonProcess, whic
 def test_an_empty_set_exits_with_0(runs: DaemonProcess) -> None:
     done = diff(runs, "-b", "main", "-n", "main:v1", "--new")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "No new report: none is in run 'main:v1', not in run 'main'.\n"
+    assert done.stderr == "No new reports in run 'main:v1' that are not in run 'main'.\n"
 
 
 def test_a_folder_is_compared_with_a_run_and_shown_with_its_source(runs: DaemonProcess, folders: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_folder_is_compared_with_a_run_and_shown_with_its_source(runs: DaemonP
     assert code == "\treturn 1 / 0;"
     assert mark.strip() == "^"
     assert "1 new report (1 " in done.stderr
-    assert "not in run 'main'" in done.stderr
+    assert "that are not in run 'main'.\n" in done.stderr
 
 
 def test_a_folder_without_anything_new_exits_with_0(runs: DaemonProcess, folders: Path) -> None:
