@@ -9,12 +9,12 @@ from tempfile import TemporaryFile
 from typing import Annotated, Any, BinaryIO, Final, NotRequired, TypeVar
 
 from aiohttp import web
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 from typing_extensions import TypedDict
 
 from storaged.api.encode import json_bytes, large_json_response
 from storaged.api.keys import SERVICES
-from storaged.api.params import Text, check_storable, read_query
+from storaged.api.params import AnyText, Text, read_query
 from storaged.api.reports import (
     DETAILED_PAGE_LIMIT,
     PAGE_LIMIT,
@@ -42,7 +42,7 @@ LOOK_SECONDS: Final = 0.5
 
 
 # A name, a colon and a tag; each colon is another way to read it, so there are not to be too many.
-Operand = Annotated[str, StringConstraints(min_length=1, max_length=2001), AfterValidator(check_storable)]
+Operand = Annotated[AnyText, StringConstraints(min_length=1, max_length=2001)]
 
 
 class DiffQuery(ReportQuery):
