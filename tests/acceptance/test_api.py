@@ -38,13 +38,14 @@ REPORT_FIELDS = {
     "id", "run", "checker", "analyzer", "report_hash", "file", "message", "line", "column", "severity", "path_length",
     "detection_status", "detected_at", "fixed_at", "annotations",
 }  # fmt: skip
+RUN = f"{PRODUCT}/runs/zoo"
 GETS = [
     "/livez",
     "/readyz",
     "/api/v1/products",
     PRODUCT,
     f"{PRODUCT}/runs",
-    f"{PRODUCT}/runs/zoo",
+    RUN,
     f"{PRODUCT}/runs/zoo/history",
     f"{PRODUCT}/reports",
     "/api/v1/jobs",
@@ -141,6 +142,7 @@ def test_products_are_listed_and_found_by_their_endpoint(zoo: DaemonProcess) -> 
         ("GET", ""),
         ("GET", "/runs"),
         ("GET", "/runs/zoo"),
+        ("DELETE", "/runs/zoo"),
         ("GET", "/runs/zoo/history"),
         ("GET", "/reports"),
         ("GET", "/reports/1"),
@@ -537,7 +539,8 @@ def test_head_answers_as_get_does_without_a_body(zoo: DaemonProcess, path: str) 
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("DELETE", path, {"GET", "HEAD"}) for path in GETS] + [("GET", path, {"POST"}) for path in POSTS],
+    [("PUT", path, {"GET", "HEAD"} | ({"DELETE"} if path == RUN else set())) for path in GETS]
+    + [("GET", path, {"POST"}) for path in POSTS],
 )
 def test_a_method_that_a_path_does_not_take_is_a_405_which_names_those_it_takes(
     zoo: DaemonProcess, method: str, path: str, allowed: set[str]
