@@ -77,6 +77,10 @@ class Client:
     def retry(self, token: str) -> JsonObject:
         return self._job(self._request("POST", f"/jobs/{quote(token, safe='')}/retry"))
 
+    def jobs(self, query: Query) -> Iterator[JsonObject]:
+        """Jobs of all products, the newest first."""
+        return self._pages("/jobs", "jobs", query)
+
     def runs(self) -> Iterator[JsonObject]:
         return self._pages(f"{self._product}/runs", "runs")
 

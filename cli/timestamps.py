@@ -1,25 +1,38 @@
-"""Times on the command line: ISO 8601, or CodeChecker's year:month:day:hour:minute:second; local without a zone."""
+"""Times on the command line: ISO 8601, CodeChecker's year:month:day:hour:minute:second, or how long ago."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime, timedelta
 
 import click
 
+_CODECHECKER_TIME = re.compile(r"\d{1,4}(:\d{1,2}){2}((:\d{1,2}){3})?", re.ASCII)
+_AGE = re.compile(r"(\d+)([smhdw])", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-def read_time(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
+
+def time_option_value(_context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
     """The callback of an option that is a time."""
     if text is None:
         return None
     try:
-        return parse_time(text)
-    except ValueError:
+        return read_time(text, datetime.now(UTC))
+    except (ValueError, OverflowError) as error:
         raise click.BadParameter(
-            f"{text!r} is no time; it looks like 2026-11-24, 2026-11-24T07:57:41Z or 2026:11:24:7:57:41."
-        ) from None
+            f"{text!r} is no time. Say 2026-11-24, 2026-11-24T08:30:00 (UTC, or with a zone), CodeChecker's "
+            "2026:11:24:08:30:00, or how long ago: 90s, 30m, 2h, 7d, 2w.",
+            param=option,
+        ) from error
 
 
-def parse_time(text: str) -> datetime:
-    """An aware datetime; what is left out of it is zero. Raises ValueError."""
-    parts = text.split(":")
-    if len(parts) in range(3, 7) and all(part.isdecimal() for part in parts):
-        return datetime(*map(int, parts)).astimezone()  # type: ignore[arg-type]  # three to six of them
-    return datetime.fromisoformat(text).astimezone()
+def read_time(text: str, now: datetime) -> datetime:
+    """A time in UTC, as all that storectl shows; what is left out of it is zero.
+
+    Raises ValueError or OverflowError for what is none of the three.
+    """
+    age = _AGE.fullmatch(text)
+    if age is not None:
+        return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
+    if _CODECHECKER_TIME.fullmatch(text):
+        return datetime(*map(int, text.split(":")), tzinfo=UTC)  # type: ignore[misc, arg-type]
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

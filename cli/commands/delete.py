@@ -17,7 +17,7 @@ from ..progress import Progress, open_progress
 from ..render import write_json, write_lines
 from ..retries import is_busy, persist
 from ..summary import amount, describe_comments
-from ..timestamps import read_time
+from ..timestamps import time_option_value
 from ..waiting import Deadline, follow
 
 NAMED = 10
@@ -29,10 +29,8 @@ ENDS = {"failed": "failed", "cancelled": "was cancelled", "dropped": "was droppe
 @click.option("-n", "--name", "names", multiple=True, metavar="RUN", help="A run to delete; more may follow it.")
 @click.option("--all-before-run", metavar="RUN", help="All runs that were stored before this one.")
 @click.option("--all-after-run", metavar="RUN", help="All runs that were stored after this one.")
-@click.option(
-    "--all-before-time", metavar="TIME", callback=read_time, help="All runs that were stored before this time."
-)
-@click.option("--all-after-time", metavar="TIME", callback=read_time, help="All runs that were stored after this time.")
+@click.option("--all-before-time", metavar="TIME", callback=time_option_value, help="All runs stored before this time.")
+@click.option("--all-after-time", metavar="TIME", callback=time_option_value, help="All runs stored after this time.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--detach", is_flag=True, help="Do not wait: print the tokens of the jobs and exit.")
 @timeout_option

@@ -1,18 +1,19 @@
 """`storectl jobs`: look at jobs, wait for them, cancel and retry them."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
 from ..address import Address
 from ..client import Client, JsonObject
-from ..errors import NOT_ENDED, Refused, WaitTimedOut, jobs_exit_code
+from ..errors import jobs_exit_code
 from ..notices import wrap
 from ..options import output_option, timeout_option, url_option
-from ..progress import open_progress
 from ..render import one_line, terminal_width, write_json, write_lines
-from ..waiting import Deadline, fetch, follow
+from ..tokens import ask_each, wait_for_each
+from ..waiting import Deadline
+from .jobs_list import list_jobs
 
 FIELDS = (
     *("token", "kind", "product", "run", "user", "summary", "status", "attempt", "node"),
@@ -21,9 +22,23 @@ FIELDS = (
 )
 
 
-@click.group()
+class JobsGroup(click.Group):
+    """Options where a subcommand should be are those of `list`, as `CodeChecker cmd serverside-tasks` takes them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        is_list = bool(args) and args[0].startswith("-") and args[0] not in ctx.help_option_names
+        return super().parse_args(ctx, ["list", *args] if is_list else args)
+
+
+@click.group(cls=JobsGroup)
 def jobs() -> None:
-    """Follow and steer what the daemon is at."""
+    """Follow and steer what the daemon is at.
+
+    Without a command the options of `list` are taken, which are those of `CodeChecker cmd serverside-tasks`.
+    """
+
+
+jobs.add_command(list_jobs)
 
 
 @jobs.command()
@@ -36,9 +51,9 @@ def show(tokens: tuple[str, ...], address: Address, output: str) -> None:
     Exit codes for one token: 0 completed, 4 failed, 8 not ended, 16 cancelled or dropped. For several: 0 only if all
     are completed, else 1.
     """
-    found, refused = _each(tokens, Client(address).job)
-    _write(found, output)
-    sys.exit(1 if refused else jobs_exit_code([job["status"] for job in found]))
+    asked = ask_each(tokens, Client(address).job)
+    _write(asked.found, output)
+    sys.exit(asked.exit_code or jobs_exit_code([job["status"] for job in asked.found]))
 
 
 @jobs.command()
@@ -52,22 +67,9 @@ def wait(tokens: tuple[str, ...], timeout: float | None, address: Address, outpu
     Exit codes for one token: 0 completed, 4 failed, 16 cancelled or dropped. For several: 0 only if all are
     completed, else 1. 8 when --timeout has passed.
     """
-    client = Client(address)
-    deadline = Deadline(timeout)
-    late: list[str] = []
-
-    def to_the_end(token: str) -> JsonObject:
-        try:
-            return follow(client, fetch(client, token, deadline), deadline, progress)
-        except WaitTimedOut as error:
-            progress.note(error.message)
-            late.append(token)
-            return error.job
-
-    with open_progress() as progress:
-        found, refused = _each(tokens, to_the_end)
-    _write(found, output)
-    sys.exit(NOT_ENDED if late else 1 if refused else jobs_exit_code([job["status"] for job in found]))
+    waited = wait_for_each(Client(address), tokens, Deadline(timeout))
+    _write(waited.found, output)
+    sys.exit(waited.exit_code or jobs_exit_code([job["status"] for job in waited.found]))
 
 
 @jobs.command()
@@ -81,9 +83,9 @@ def cancel(tokens: tuple[str, ...], comment: str | None, address: Address, outpu
     Exits with 0 when all requests were taken, else with 1.
     """
     client = Client(address)
-    found, refused = _each(tokens, lambda token: client.cancel(token, comment))
-    _write(found, output)
-    sys.exit(1 if refused else 0)
+    asked = ask_each(tokens, lambda token: client.cancel(token, comment))
+    _write(asked.found, output)
+    sys.exit(asked.exit_code)
 
 
 @jobs.command()
@@ -95,22 +97,9 @@ def retry(tokens: tuple[str, ...], address: Address, output: str) -> None:
 
     Exits with 0 when all requests were taken, else with 1.
     """
-    found, refused = _each(tokens, Client(address).retry)
-    _write(found, output)
-    sys.exit(1 if refused else 0)
-
-
-def _each(tokens: Sequence[str], ask: Callable[[str], JsonObject]) -> tuple[list[JsonObject], int]:
-    """The jobs, and how many of them were refused: a token that is not known does not hide the others."""
-    found = []
-    refused = 0
-    for token in tokens:
-        try:
-            found.append(ask(token))
-        except Refused as error:
-            error.show()
-            refused += 1
-    return found, refused
+    asked = ask_each(tokens, Client(address).retry)
+    _write(asked.found, output)
+    sys.exit(asked.exit_code)
 
 
 def _write(found: Sequence[JsonObject], output: str) -> None:

@@ -39,7 +39,7 @@ class Daemon:
     asked: list[list[str]] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
     jobs: dict[str, Json] = field(default_factory=dict)
-    pages: dict[str, list[Json]] = field(default_factory=lambda: {"runs": [], "reports": []})
+    pages: dict[str, list[Json]] = field(default_factory=lambda: {"runs": [], "reports": [], "jobs": []})
     page_size: int = 2
     requests: list[web.Request] = field(default_factory=list)
     cancels: list[Json] = field(default_factory=list)
@@ -98,6 +98,9 @@ class Daemon:
 
     async def runs(self, request: web.Request) -> web.StreamResponse:
         return self._page(request, "runs")
+
+    async def list_jobs(self, request: web.Request) -> web.StreamResponse:
+        return self._page(request, "jobs")
 
     async def reports(self, request: web.Request) -> web.StreamResponse:
         return self._page(request, "reports")
@@ -181,6 +184,7 @@ def _routes(daemon: Daemon, prefix: str) -> Iterator[web.RouteDef]:
         ("POST", f"{product}/stores", "store"),
         ("GET", f"{product}/runs", "runs"),
         ("GET", f"{product}/reports", "reports"),
+        ("GET", f"{prefix}/api/v1/jobs", "list_jobs"),
         ("GET", job, "job"),
         ("POST", f"{job}/cancel", "cancel"),
         ("POST", f"{job}/retry", "retry"),

@@ -1,0 +1,54 @@
+"""The same question about each of several jobs."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from .client import Client, JsonObject
+from .errors import NOT_ENDED, Refused, WaitTimedOut
+from .progress import open_progress
+from .waiting import Deadline, fetch, follow
+
+
+@dataclass(slots=True)
+class Asked:
+    """The jobs; how many tokens were refused, which is told already; how many jobs had not ended in time."""
+
+    found: list[JsonObject] = field(default_factory=list)
+    refused: int = 0
+    late: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 when there is nothing to complain of."""
+        return NOT_ENDED if self.late else 1 if self.refused else 0
+
+
+def ask_each(tokens: Iterable[str], ask: Callable[[str], JsonObject]) -> Asked:
+    """A token that is refused, because nobody knows it, does not hide the others."""
+    asked = Asked()
+    for token in tokens:
+        try:
+            asked.found.append(ask(token))
+        except Refused as error:
+            error.show()
+            asked.refused += 1
+    return asked
+
+
+def wait_for_each(client: Client, tokens: Iterable[str], deadline: Deadline) -> Asked:
+    """The jobs as they ended, or as they were when the time was over."""
+    late = 0
+
+    def to_the_end(token: str) -> JsonObject:
+        nonlocal late
+        try:
+            return follow(client, fetch(client, token, deadline), deadline, progress)
+        except WaitTimedOut as error:
+            progress.note(error.message)
+            late += 1
+            return error.job
+
+    with open_progress() as progress:
+        asked = ask_each(tokens, to_the_end)
+    asked.late = late
+    return asked
