@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
-from urllib3 import BaseHTTPResponse, exceptions
+from urllib3 import exceptions
 
 from .errors import InsecureConnection, NotADaemon, Refused, StorectlError, Unavailable, Unreachable
 from .retries import read_retry_after
@@ -16,7 +17,18 @@ PASSING_STATUSES = {429, 500, 502, 503, 504}
 _SSL_NOISE = re.compile(r"^\[[^]]*\] | \(_ssl\.c:\d+\)$")
 
 
-def read_answer(base: str, answer: BaseHTTPResponse) -> Any:
+class Answer(Protocol):
+    """An HTTP answer that was read to its end."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def data(self) -> bytes: ...
+
+
+def read_answer(base: str, answer: Answer) -> Any:
     """The JSON of a good answer; raises the error that fits any other."""
     if answer.status in range(300, 400):
         raise NotADaemon(f"{base} sends elsewhere, to {answer.headers.get('Location')}. Give that address as --url.")
@@ -68,7 +80,7 @@ def _reason(error: BaseException) -> str:
     return text.lower() if text[1:].islower() else text
 
 
-def _read_json(answer: BaseHTTPResponse) -> Any:
+def _read_json(answer: Answer) -> Any:
     """None for what is no JSON; the API never answers `null`."""
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
@@ -91,7 +103,7 @@ def _problem_text(content: Any) -> str | None:
     return "\n".join([text, *told])
 
 
-def _not_a_daemon(base: str, answer: BaseHTTPResponse) -> NotADaemon:
+def _not_a_daemon(base: str, answer: Answer) -> NotADaemon:
     kind = answer.headers.get("Content-Type", "no content type")
     return NotADaemon(
         f"What answers at {base} is no storaged daemon: {_status(answer.status)} with {kind}. "

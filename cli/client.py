@@ -193,13 +193,13 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 
 
 def _open_pool(address: Address) -> urllib3.PoolManager:
-    proxy = _proxy_for(address)
+    proxy = proxy_for(address)
     pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
     pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
     return pool
 
 
-def _proxy_for(address: Address) -> str | None:
+def proxy_for(address: Address) -> str | None:
     """The proxy that the environment asks for (`http_proxy`, `https_proxy`, `no_proxy`); never one to this machine."""
     if address.host in {"localhost", "127.0.0.1", "::1"} or not _names_a_proxy():
         return None

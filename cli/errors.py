@@ -62,6 +62,10 @@ class WaitTimedOut(StorectlError):
         self.job = job
 
 
+class GaveUp(StorectlError):
+    """The daemon could not be reached for too long; the job may have gone on."""
+
+
 class Interrupted(StorectlError):
     """A person pressed Ctrl-C."""
 
@@ -73,6 +77,7 @@ EXIT_CODES: dict[type[StorectlError], int] = {
     Refused: 1,
     Unavailable: 1,
     FileChanged: 1,
+    GaveUp: 1,
     Usage: 2,
     WaitTimedOut: 8,
     Interrupted: 130,

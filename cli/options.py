@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
 
 from .address import DEFAULT_URL, URL_VARIABLE, Address, parse_address
+from .waiting import GIVE_UP_SECONDS, Patience
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -46,11 +48,25 @@ def output_option(command: Command) -> Command:
     )(command)
 
 
-def timeout_option(command: Command) -> Command:
-    """`--timeout`, given to the command as `timeout`: seconds or None."""
-    return click.option(
+def patience_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--timeout` and `--give-up`, given to the command as `patience`."""
+
+    @wraps(command)
+    def with_patience(*args: Any, timeout: float | None, give_up: float, **options: Any) -> Any:
+        return command(*args, patience=Patience(timeout, give_up or None), **options)
+
+    timeout = click.option(
         "--timeout",
         type=click.FloatRange(min=0),
         metavar="SECONDS",
         help="Stop waiting after this time, with exit code 8; the job goes on.",
-    )(command)
+    )
+    give_up = click.option(
+        "--give-up",
+        type=click.FloatRange(min=0),
+        default=GIVE_UP_SECONDS,
+        metavar="SECONDS",
+        help=f"Stop waiting, with exit code 1, when the daemon could not be reached for so long. "
+        f"Default: {GIVE_UP_SECONDS:.0f}; 0: never.",
+    )
+    return timeout(give_up(with_patience))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from .client import Client, JsonObject
 from .errors import NOT_ENDED, Refused, WaitTimedOut
 from .progress import open_progress
-from .waiting import Deadline, fetch, follow
+from .waiting import Deadline, first_look, follow
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ def wait_for_each(client: Client, tokens: Iterable[str], deadline: Deadline) -> 
     def to_the_end(token: str) -> JsonObject:
         nonlocal late
         try:
-            return follow(client, fetch(client, token, deadline), deadline, progress)
+            return follow(client, first_look(client, token, deadline), deadline, progress)
         except WaitTimedOut as error:
             progress.note(error.message)
             late += 1

@@ -2,9 +2,20 @@
 
 import math
 import time
+from dataclasses import dataclass
+from typing import Protocol
 
+from .address import Address
 from .client import ANSWER_SECONDS, Client, JsonObject
-from .errors import JOB_EXIT_CODES, Interrupted, StorectlError, Unavailable, Unreachable, WaitTimedOut
+from .errors import (
+    JOB_EXIT_CODES,
+    GaveUp,
+    Interrupted,
+    StorectlError,
+    Unavailable,
+    Unreachable,
+    WaitTimedOut,
+)
 from .progress import Progress
 from .retries import Backoff
 
@@ -12,83 +23,144 @@ LONG_POLL_SECONDS = 30
 """Proxies cut off what is silent for a minute."""
 MARGIN_SECONDS = 15.0
 QUICK_SECONDS = 1.0
+GIVE_UP_SECONDS = 900.0
+"""Longer than a restart with migrations, or a fail-over of the database, takes; shorter than a CI job may hang."""
+LOST = (Unreachable, Unavailable)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for a job, and how long for a daemon that gives no answer all the while; None: without end."""
+
+    timeout: float | None = None
+    give_up: float | None = GIVE_UP_SECONDS
 
 
 class Deadline:
-    """When the patience ends; never, without seconds."""
+    """When the patience ends; it begins now."""
 
-    def __init__(self, seconds: float | None) -> None:
-        self.seconds = seconds
-        self._end = math.inf if seconds is None else time.monotonic() + seconds
+    def __init__(self, patience: Patience) -> None:
+        self.patience = patience
+        self._end = math.inf if patience.timeout is None else time.monotonic() + patience.timeout
 
     @property
     def left(self) -> float:
         return self._end - time.monotonic()
 
 
-def fetch(client: Client, token: str, deadline: Deadline) -> JsonObject:
-    """The job as it is. That the daemon is not there at all is told at once, even by one that would wait."""
-    return client.job(token, seconds=min(ANSWER_SECONDS, max(1.0, deadline.left)))
+class Asking:
+    """When to ask about a job the next time, and how: all of the waiting but the HTTP."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._backoff = Backoff()
+        self._asked = 0.0
+        self._lost_since: float | None = None
+
+    def ask(self) -> tuple[int, float]:
+        """The long poll's seconds, and those after which an answer counts as none."""
+        self._asked = time.monotonic()
+        wait = max(1, math.ceil(min(LONG_POLL_SECONDS, self._deadline.left)))
+        return wait, wait + max(1.0, min(MARGIN_SECONDS, self._deadline.left - wait))
+
+    def found(self, changed: bool) -> float:
+        """There was an answer; how many seconds to wait before the next question."""
+        self._lost_since = None
+        if not changed and time.monotonic() - self._asked < QUICK_SECONDS:
+            # Something on the way answers at once instead of waiting: do not ask it in a tight loop.
+            return self._within(self._backoff.delay())
+        self._backoff.reset()
+        return 0.0
+
+    def lost(self, error: StorectlError) -> float:
+        """There was none; how many seconds to wait before the next question. Raises GaveUp when it is enough."""
+        if self._lost_since is None:
+            self._lost_since = self._asked
+        silent = time.monotonic() - self._lost_since
+        limit = self._deadline.patience.give_up
+        if limit is not None and silent >= limit:
+            raise GaveUp(f"{error.message}\nGiving up: there was no answer for {silent:.0f} s.")
+        left = math.inf if limit is None else limit - silent
+        return self._within(min(self._backoff.delay(error), left))
+
+    def _within(self, seconds: float) -> float:
+        return max(0.0, min(seconds, self._deadline.left))
 
 
 def has_ended(job: JsonObject) -> bool:
     return job["status"] in JOB_EXIT_CODES
 
 
-def follow(client: Client, job: JsonObject, deadline: Deadline, progress: Progress) -> JsonObject:
-    """The job as it ended. Only the deadline (WaitTimedOut), Ctrl-C (Interrupted) or a refusal ends it sooner."""
-    watch = _Watch(progress)
-    backoff = Backoff()
-    try:
-        while not has_ended(job):
-            watch.show(job)
+def first_look(client: Client, token: str, deadline: Deadline) -> JsonObject:
+    """The job as it is. That nothing is there at all is told at once; a daemon that says "not now" is asked again."""
+    asking = Asking(deadline)
+    while True:
+        asking.ask()
+        try:
+            return client.job(token, seconds=min(ANSWER_SECONDS, max(1.0, deadline.left)))
+        except Unavailable as error:
             if deadline.left <= 0:
-                raise _timed_out(client, job, deadline)
-            job = _next(client, job, deadline, backoff, watch)
-    except KeyboardInterrupt as error:
-        raise Interrupted(f"The job goes on. To wait for it again: {wait_command(client, job)}") from error
-    watch.show(job)
-    return job
+                raise
+            time.sleep(asking.lost(error))
 
 
-def wait_command(client: Client, job: JsonObject) -> str:
-    return f"storectl jobs wait{client.address.flag} {job['token']}"
+def follow(client: Client, job: JsonObject, deadline: Deadline, progress: Progress) -> JsonObject:
+    """The job as it ended.
 
-
-def _next(client: Client, job: JsonObject, deadline: Deadline, backoff: Backoff, watch: "_Watch") -> JsonObject:
-    """The job after its next change, or as it was when there is none or no answer."""
-    since = job["sequence"]
-    wait = max(1, math.ceil(min(LONG_POLL_SECONDS, deadline.left)))
-    seconds = wait + max(1.0, min(MARGIN_SECONDS, deadline.left - wait))
-    asked = time.monotonic()
+    Sooner end it the deadline (WaitTimedOut), a daemon that is away for too long (GaveUp), Ctrl-C (Interrupted) or a
+    refusal.
+    """
+    watch = Watch(progress)
     try:
-        answer = client.job(job["token"], wait=wait, since=since, seconds=seconds)
-    except (Unreachable, Unavailable) as error:
-        watch.lost(error)
-        _sleep(backoff.delay(error), deadline)
-        return job
-    watch.found()
-    if answer["sequence"] == since and time.monotonic() - asked < QUICK_SECONDS:
-        # Something on the way answers at once instead of waiting: do not ask it in a tight loop.
-        _sleep(backoff.delay(), deadline)
-    else:
-        backoff.reset()
-    return answer
+        return follow_quietly(client, job, deadline, watch)
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"The job goes on. To wait for it again: {wait_command(client.address, job)}") from error
+    except GaveUp as error:
+        raise GaveUp(f"{error.message} The job may go on: {wait_command(client.address, job)}") from error
 
 
-def _sleep(seconds: float, deadline: Deadline) -> None:
-    time.sleep(max(0.0, min(seconds, deadline.left)))
+class Watching(Protocol):
+    """Who is told what happens meanwhile."""
+
+    def show(self, job: JsonObject) -> None: ...
+    def lost(self, error: StorectlError) -> None: ...
+    def found(self) -> None: ...
 
 
-def _timed_out(client: Client, job: JsonObject, deadline: Deadline) -> WaitTimedOut:
+def follow_quietly(client: Client, job: JsonObject, deadline: Deadline, watch: Watching) -> JsonObject:
+    """As `follow`, but that Ctrl-C stays what it is."""
+    asking = Asking(deadline)
+    while True:
+        watch.show(job)
+        if has_ended(job):
+            return job
+        if deadline.left <= 0:
+            raise timed_out(client.address, job, deadline)
+        wait, seconds = asking.ask()
+        try:
+            answer = client.job(job["token"], wait=wait, since=job["sequence"], seconds=seconds)
+        except LOST as error:
+            watch.lost(error)
+            time.sleep(asking.lost(error))
+            continue
+        watch.found()
+        time.sleep(asking.found(answer["sequence"] != job["sequence"]))
+        job = answer
+
+
+def wait_command(address: Address, job: JsonObject) -> str:
+    return f"storectl jobs wait{address.flag} {job['token']}"
+
+
+def timed_out(address: Address, job: JsonObject, deadline: Deadline) -> WaitTimedOut:
     return WaitTimedOut(
-        f"The job has not ended within {deadline.seconds:g} s (it is {job['status']}); it goes on. "
-        f"To wait for it again: {wait_command(client, job)}",
+        f"The job has not ended within {deadline.patience.timeout:g} s (it is {job['status']}); it goes on. "
+        f"To wait for it again: {wait_command(address, job)}",
         job,
     )
 
 
-class _Watch:
+class Watch:
     """Tells what has changed since the last look, each thing once."""
 
     def __init__(self, progress: Progress) -> None:

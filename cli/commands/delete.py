@@ -12,13 +12,13 @@ from ..address import Address
 from ..client import Client, JsonObject
 from ..errors import NOT_ENDED, Refused, Usage, WaitTimedOut, jobs_exit_code
 from ..notices import tell
-from ..options import output_option, timeout_option, url_option
+from ..options import output_option, patience_options, url_option
 from ..progress import Progress, open_progress
 from ..render import write_json, write_lines
 from ..retries import is_busy, persist
 from ..summary import amount, describe_comments
 from ..timestamps import time_option_value
-from ..waiting import Deadline, follow
+from ..waiting import Deadline, Patience, follow
 
 NAMED = 10
 ENDS = {"failed": "failed", "cancelled": "was cancelled", "dropped": "was dropped"}
@@ -33,7 +33,7 @@ ENDS = {"failed": "failed", "cancelled": "was cancelled", "dropped": "was droppe
 @click.option("--all-after-time", metavar="TIME", callback=time_option_value, help="All runs stored after this time.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--detach", is_flag=True, help="Do not wait: print the tokens of the jobs and exit.")
-@timeout_option
+@patience_options
 @url_option
 @output_option
 def delete(
@@ -42,7 +42,7 @@ def delete(
     names: tuple[str, ...],
     yes: bool,
     detach: bool,
-    timeout: float | None,
+    patience: Patience,
     address: Address,
     output: str,
     **limits: str | datetime | None,
@@ -66,7 +66,7 @@ def delete(
     _confirm(chosen, address, yes=yes, named=not given)
     with open_progress() as progress:
         found, refused = _each(chosen, lambda name: _delete(client, name, progress))
-        late = [] if detach else _follow_all(client, found, Deadline(timeout), progress)
+        late = [] if detach else _follow_all(client, found, Deadline(patience), progress)
     _write(found, output, detach=detach)
     sys.exit(_exit_code(found, refused=bool(refused), late=bool(late), detach=detach))
 

@@ -9,10 +9,10 @@ from ..address import Address
 from ..client import Client, JsonObject
 from ..errors import jobs_exit_code
 from ..notices import wrap
-from ..options import output_option, timeout_option, url_option
+from ..options import output_option, patience_options, url_option
 from ..render import one_line, terminal_width, write_json, write_lines
 from ..tokens import ask_each, wait_for_each
-from ..waiting import Deadline
+from ..waiting import Deadline, Patience
 from .jobs_list import list_jobs
 
 FIELDS = (
@@ -58,16 +58,16 @@ def show(tokens: tuple[str, ...], address: Address, output: str) -> None:
 
 @jobs.command()
 @click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...")
-@timeout_option
+@patience_options
 @url_option
 @output_option
-def wait(tokens: tuple[str, ...], timeout: float | None, address: Address, output: str) -> None:
+def wait(tokens: tuple[str, ...], patience: Patience, address: Address, output: str) -> None:
     """Wait until jobs have ended, and show them.
 
     Exit codes for one token: 0 completed, 4 failed, 16 cancelled or dropped. For several: 0 only if all are
     completed, else 1. 8 when --timeout has passed.
     """
-    waited = wait_for_each(Client(address), tokens, Deadline(timeout))
+    waited = wait_for_each(Client(address), tokens, Deadline(patience))
     _write(waited.found, output)
     sys.exit(waited.exit_code or jobs_exit_code([job["status"] for job in waited.found]))
 

@@ -13,10 +13,10 @@ from ..client import Client, JsonObject, Query
 from ..errors import Refused, Usage, jobs_exit_code
 from ..job_filters import SeveralValues, filter_options, filter_query
 from ..notices import tell
-from ..options import output_option, timeout_option, url_option
+from ..options import output_option, patience_options, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
 from ..tokens import ask_each, wait_for_each
-from ..waiting import Deadline, has_ended
+from ..waiting import Deadline, Patience, has_ended
 
 PAGE = 1000
 CONFLICT = 409
@@ -41,7 +41,7 @@ PLAIN_FIELDS = (
 @click.option("--comment", help="Why they are killed; it is kept with the jobs.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, metavar="N", help="The newest N only. Default: 100.")
 @click.option("--all", "every", is_flag=True, help="Without limit.")
-@timeout_option
+@patience_options
 @url_option
 @output_option
 def list_jobs(
@@ -51,7 +51,7 @@ def list_jobs(
     comment: str | None,
     limit: int,
     every: bool,
-    timeout: float | None,
+    patience: Patience,
     address: Address,
     output: str,
     **filters: Any,
@@ -79,7 +79,7 @@ def list_jobs(
     if kill:
         problems, chosen = _kill(client, chosen, comment)
     if awaits:
-        waited = wait_for_each(client, [job["token"] for job in chosen], Deadline(timeout))
+        waited = wait_for_each(client, [job["token"] for job in chosen], Deadline(patience))
         problems, chosen = waited.exit_code or problems, _replaced(chosen, waited.found)
     _write(chosen, output)
     sys.exit(problems or _exit_code(chosen, tokens, awaits=awaits, kill=kill))

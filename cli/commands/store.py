@@ -11,13 +11,13 @@ from ..client import Client, JsonObject, Query
 from ..errors import Interrupted, WaitTimedOut, job_exit_code
 from ..metadata import run_name
 from ..notices import tell
-from ..options import output_option, timeout_option, url_option
+from ..options import output_option, patience_options, url_option
 from ..progress import Progress, open_progress
 from ..render import write_json, write_lines
 from ..scan import ReportFolder, find_report_folders
 from ..summary import MISSING, NEWER, describe_end, describe_sources, name_files
 from ..upload import look, send
-from ..waiting import Deadline, follow
+from ..waiting import Deadline, Patience, follow
 
 
 @click.command()
@@ -32,7 +32,7 @@ from ..waiting import Deadline, follow
 )
 @click.option("--detach", is_flag=True, help="Do not wait: print the job's token and exit.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Threads that read. Default: one a core.")
-@timeout_option
+@patience_options
 @url_option
 @output_option
 def store(
@@ -46,7 +46,7 @@ def store(
     keep_going: bool,
     detach: bool,
     jobs: int | None,
-    timeout: float | None,
+    patience: Patience,
     address: Address,
     output: str,
 ) -> None:
@@ -72,7 +72,7 @@ def store(
         job, missing = _upload(client, query, report_folders, jobs or os.cpu_count() or 1, progress)
         progress.note_all(describe_sources(missing, MISSING))
         if not detach:
-            job = _wait(client, job, Deadline(timeout), progress, output)
+            job = _wait(client, job, Deadline(patience), progress, output)
     if detach:
         _write_token(job, output)
         return

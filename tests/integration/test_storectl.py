@@ -275,6 +275,18 @@ def test_waiting_outlasts_broken_connections_and_errors_of_the_daemon(daemon: Da
     assert "asking again until it can be reached.\nThe daemon answers again.\n" in result.stderr
 
 
+def test_a_daemon_that_does_not_come_back_ends_the_wait(daemon: Daemon) -> None:
+    daemon.add_job()
+    daemon.replace_next("job", daemon.job, *[hang_up] * 100)
+    result = storectl(daemon, "jobs", "wait", TOKEN, "--give-up", "1")
+    assert result.exit_code == 1
+    assert f"The job may go on: storectl jobs wait {TOKEN}\n" in result.stderr
+    daemon.instead.clear()
+    daemon.script.append(DONE)
+    daemon.replace_next("job", answering(lambda: problem(503, "Not now.", {"Retry-After": "0"})))
+    assert storectl(daemon, "jobs", "wait", TOKEN).exit_code == 0
+
+
 def test_waiting_ends_when_its_time_is_over_and_the_job_goes_on(daemon: Daemon, reports: Path) -> None:
     result = storectl(daemon, "store", str(reports), "--timeout", "0")
     assert result.exit_code == 8

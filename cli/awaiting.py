@@ -1,0 +1,163 @@
+"""Wait for a job from Python: `await_job`, and `await_job_async` for an event loop. docs/library.md shows them."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from .address import DEFAULT_URL, URL_VARIABLE, Address, parse_address
+from .answers import read_answer
+from .client import ANSWER_SECONDS, CONNECT_SECONDS, Client, JsonObject, proxy_for
+from .errors import InsecureConnection, NotADaemon, StorectlError, Unavailable, Unreachable
+from .version import client_name
+from .waiting import (
+    GIVE_UP_SECONDS,
+    LOST,
+    Asking,
+    Deadline,
+    Patience,
+    first_look,
+    follow_quietly,
+    has_ended,
+    timed_out,
+)
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+OnChange = Callable[[JsonObject], None]
+
+
+def await_job(
+    token: str,
+    *,
+    url: str | None = None,
+    timeout: float | None = None,
+    give_up: float | None = GIVE_UP_SECONDS,
+    on_change: OnChange | None = None,
+) -> JsonObject:
+    """The job as it ended, in whatever way: look at its `status`.
+
+    `url` is as storectl's `--url` (default: STORAGED_URL, else localhost:8001/Default). Broken connections, restarts of
+    the daemon and of its database are sat through. `timeout` bounds the wait, `give_up` the time without any answer,
+    both in seconds; None: without end. `on_change` is called with the job at first and after each of its changes.
+
+    Raises WaitTimedOut (its `job` is how it stood), GaveUp, Unreachable when nothing answers at the first question,
+    and Refused, for a token that is not known, or any other StorectlError of `storaged_cli.errors`.
+    """
+    client = Client(_address(url))
+    deadline = Deadline(Patience(timeout, give_up))
+    return follow_quietly(client, first_look(client, token, deadline), deadline, _Changes(on_change))
+
+
+async def await_job_async(
+    token: str,
+    *,
+    url: str | None = None,
+    timeout: float | None = None,
+    give_up: float | None = GIVE_UP_SECONDS,
+    on_change: OnChange | None = None,
+) -> JsonObject:
+    """As `await_job`, without a thread; cancelling it ends it at once, and the job goes on."""
+    import aiohttp  # noqa: PLC0415 - storectl does not need it, and it takes long to import
+
+    address = _address(url)
+    deadline = Deadline(Patience(timeout, give_up))
+    async with aiohttp.ClientSession(proxy=proxy_for(address)) as session:
+        questions = _Questions(session, address, token)
+        return await _follow(questions, await _first_look(questions, deadline), deadline, _Changes(on_change))
+
+
+class _Changes:
+    """Tells of each state of a job once."""
+
+    def __init__(self, on_change: OnChange | None) -> None:
+        self._on_change = on_change
+        self._sequence: int | None = None
+
+    def show(self, job: JsonObject) -> None:
+        if self._on_change is not None and job["sequence"] != self._sequence:
+            self._on_change(job)
+        self._sequence = job["sequence"]
+
+    def lost(self, error: StorectlError) -> None:
+        """It is asked again."""
+
+    def found(self) -> None:
+        """What changed is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An answer that was read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """About one job, by aiohttp; raises the same errors as `Client`."""
+
+    session: "ClientSession"
+    address: Address
+    token: str
+
+    async def ask(self, seconds: float, **query: int) -> JsonObject:
+        """An answer that takes longer than `seconds` counts as none."""
+        import aiohttp  # noqa: PLC0415 - imported already
+
+        url = f"{self.address.base}/api/v1/jobs/{quote(self.token, safe='')}"
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(CONNECT_SECONDS, seconds))
+        headers = {"User-Agent": client_name().replace(" ", "/"), "Accept": "application/json"}
+        try:
+            async with self.session.get(
+                url, params=query, headers=headers, timeout=timeout, allow_redirects=False
+            ) as answer:
+                read = _Read(answer.status, answer.headers, await answer.read())
+        except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError) as error:
+            raise InsecureConnection(f"No secure connection to {self.address.base}: {error}.") from error
+        except (aiohttp.ClientError, OSError) as error:
+            why = str(error) or "it did not answer in time"
+            raise Unreachable(f"No answer from {self.address.base}: {why}.") from error
+        job = read_answer(self.address.base, read)
+        if isinstance(job, dict) and {"token", "status", "sequence"} <= job.keys():
+            return job
+        raise NotADaemon(f"The answer of {self.address.base} is not a job: is it a storaged daemon?")
+
+
+async def _first_look(questions: _Questions, deadline: Deadline) -> JsonObject:
+    asking = Asking(deadline)
+    while True:
+        asking.ask()
+        try:
+            return await questions.ask(min(ANSWER_SECONDS, max(1.0, deadline.left)))
+        except Unavailable as error:
+            if deadline.left <= 0:
+                raise
+            await asyncio.sleep(asking.lost(error))
+
+
+async def _follow(questions: _Questions, job: JsonObject, deadline: Deadline, changes: _Changes) -> JsonObject:
+    asking = Asking(deadline)
+    while True:
+        changes.show(job)
+        if has_ended(job):
+            return job
+        if deadline.left <= 0:
+            raise timed_out(questions.address, job, deadline)
+        wait, seconds = asking.ask()
+        try:
+            answer = await questions.ask(seconds, wait=wait, since=job["sequence"])
+        except LOST as error:
+            await asyncio.sleep(asking.lost(error))
+            continue
+        await asyncio.sleep(asking.found(answer["sequence"] != job["sequence"]))
+        job = answer
+
+
+def _address(url: str | None) -> Address:
+    return parse_address(url or os.environ.get(URL_VARIABLE) or DEFAULT_URL)

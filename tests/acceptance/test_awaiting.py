@@ -1,0 +1,116 @@
+"""Whoever waits for a job sits through what may happen to a daemon, its database and the connection meanwhile."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from storaged_cli.awaiting import await_job, await_job_async
+
+from storaged.database.embedded import open_embedded
+from tests.acceptance.calls import PATIENCE, call, eventually, until_status
+from tests.acceptance.conftest import run_sql
+from tests.acceptance.daemons import DaemonProcess, running_daemon
+
+DUMMY = """
+INSERT INTO job (token, kind, summary, arguments, status, enqueued_at)
+VALUES (repeat($1, 64), 'dummy', 'Dummy', jsonb_build_object('seconds', $2::integer, 'fail', false), 'enqueued', now())
+RETURNING token
+"""
+
+
+FOREVER = 600
+
+
+class Cluster:
+    """A PostgreSQL of its own, which can be stopped and started again."""
+
+    def __init__(self, home: Path, runner: asyncio.Runner) -> None:
+        self._home = home
+        self._runner = runner
+        self._stack = AsyncExitStack()
+        self.url = ""
+
+    def start(self) -> None:
+        self.url = self._runner.run(self._stack.enter_async_context(open_embedded(self._home, None)))
+
+    def stop(self) -> None:
+        self._runner.run(self._stack.aclose())
+
+
+@contextmanager
+def running_cluster(home: Path) -> Iterator[Cluster]:
+    with asyncio.Runner() as runner:
+        cluster = Cluster(home, runner)
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+
+
+def dummy(database_url: str, name: str, seconds: int) -> str:
+    (row,) = run_sql(database_url, DUMMY, name, seconds)
+    token: str = row["token"]
+    return token
+
+
+class Waits:
+    """`storectl jobs wait`, `await_job` and `await_job_async` on one job, each seen to wait before anything happens."""
+
+    def __init__(self, daemon: DaemonProcess, token: str, pool: ThreadPoolExecutor) -> None:
+        url = f"127.0.0.1:{daemon.port}/Default"
+        seen = [threading.Event(), threading.Event()]
+        self._client = daemon.storectl_process("jobs", "wait", token)
+        self._jobs = [
+            pool.submit(await_job, token, url=url, on_change=lambda _: seen[0].set()),
+            pool.submit(lambda: asyncio.run(await_job_async(token, url=url, on_change=lambda _: seen[1].set()))),
+        ]
+        assert self._client.stderr is not None
+        assert token in self._client.stderr.readline()
+        assert all(event.wait(PATIENCE) for event in seen)
+
+    def end(self) -> tuple[int, list[str]]:
+        """The client's exit code, and the states in which the functions found the job."""
+        with self._client:
+            self._client.communicate(timeout=PATIENCE)
+        return self._client.returncode, [future.result(PATIENCE)["status"] for future in self._jobs]
+
+
+@pytest.mark.parametrize(
+    ("on_orphan", "expected"),
+    [("drop", (16, ["dropped", "dropped"])), ("retry", (0, ["completed", "completed"]))],
+)
+def test_waits_sit_through_a_daemon_that_is_killed_and_started_again(
+    database_url: str, tmp_path: Path, on_orphan: str, expected: tuple[int, list[str]]
+) -> None:
+    with (
+        ThreadPoolExecutor(2) as pool,
+        running_daemon(database_url, tmp_path, testing=True, on_orphan=on_orphan, grace_seconds=0) as daemon,
+    ):
+        token = dummy(database_url, "a", 3)
+        until_status(daemon, token, "running")
+        waits = Waits(daemon, token, pool)
+        daemon.kill()
+        daemon.start()
+        assert waits.end() == expected
+
+
+def test_waits_sit_through_a_restart_of_the_database(tmp_path: Path) -> None:
+    with (
+        ThreadPoolExecutor(2) as pool,
+        running_cluster(tmp_path / "cluster") as cluster,
+        running_daemon(cluster.url, tmp_path, testing=True, concurrent_jobs=1, poll_seconds=0.5) as daemon,
+    ):
+        before = dummy(cluster.url, "a", FOREVER)
+        waits = Waits(daemon, dummy(cluster.url, "b", 0), pool)
+        cluster.stop()
+        eventually(lambda: call(daemon, "GET", "/readyz").status == 503)
+        cluster.start()
+        eventually(daemon.is_ready)
+        # Dropped, if it noticed that the database was away; else it runs on.
+        call(daemon, "POST", f"/api/v1/jobs/{before}/cancel")
+        assert waits.end() == (0, ["completed", "completed"])
