@@ -29,9 +29,11 @@ class Answer(Protocol):
 
 
 def read_answer(base: str, answer: Answer) -> Any:
-    """The JSON of a good answer; raises the error that fits any other."""
+    """The JSON of a good answer, None where it has no content; raises the error that fits any other."""
     if answer.status in range(300, 400):
         raise NotADaemon(f"{base} sends elsewhere, to {answer.headers.get('Location')}. Give that address as --url.")
+    if answer.status == HTTPStatus.NO_CONTENT:
+        return None
     content = _read_json(answer)
     if answer.status in range(200, 300):
         if content is None:

@@ -38,7 +38,7 @@ class Client:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._pool = _open_pool(address)
-        self._product = f"/products/{quote(address.product, safe='')}"
+        self._product = _product_path(address.product)
 
     def missing_contents(self, digests: Sequence[str]) -> set[str]:
         """Which of these SHA-256 (hex) the daemon lacks. Asks even about none: it tells whether the product exists."""
@@ -80,6 +80,21 @@ class Client:
     def jobs(self, query: Query) -> Iterator[JsonObject]:
         """Jobs of all products, the newest first."""
         return self._pages("/jobs", "jobs", query)
+
+    def products(self) -> list[JsonObject]:
+        return self._member(self._request("GET", "/products"), "products")
+
+    def product(self, endpoint: str) -> JsonObject:
+        return self._product_object(self._request("GET", _product_path(endpoint)))
+
+    def add_product(self, values: JsonObject) -> JsonObject:
+        return self._product_object(self._request("POST", "/products", content=values))
+
+    def edit_product(self, endpoint: str, values: JsonObject) -> JsonObject:
+        return self._product_object(self._request("PATCH", _product_path(endpoint), content=values))
+
+    def remove_product(self, endpoint: str) -> None:
+        self._request("DELETE", _product_path(endpoint))
 
     def runs(self) -> Iterator[JsonObject]:
         return self._pages(f"{self._product}/runs", "runs")
@@ -155,10 +170,19 @@ class Client:
             return content
         raise NotADaemon(f"The answer of {self.address.base} has no list {name!r}: is it a storaged daemon?")
 
+    def _product_object(self, answer: Any) -> JsonObject:
+        if isinstance(answer, dict) and "endpoint" in answer:
+            return answer
+        raise NotADaemon(f"The answer of {self.address.base} is not a product: is it a storaged daemon?")
+
     def _job(self, answer: Any) -> JsonObject:
         if isinstance(answer, dict) and {"token", "status", "sequence"} <= answer.keys():
             return answer
         raise NotADaemon(f"The answer of {self.address.base} is not a job: is it a storaged daemon?")
+
+
+def _product_path(endpoint: str) -> str:
+    return f"/products/{quote(endpoint, safe='')}"
 
 
 class _PlainConnection(HTTPConnection):

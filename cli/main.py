@@ -14,6 +14,7 @@ COMMANDS = {
     "results": "List the reports of a run.",
     "diff": "Compare runs, or a folder with runs: what is new, resolved, unresolved.",
     "del": "Delete runs.",
+    "product": "List, add, edit and remove products.",
 }
 
 

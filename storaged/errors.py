@@ -42,6 +42,14 @@ class ProductNotFound(StoragedError):
         super().__init__(f"There is no product {product!r}. `GET /api/v1/products` lists the products.")
 
 
+class ProductExists(StoragedError):
+    """There is a product of this endpoint already."""
+
+
+class ProductInUse(StoragedError):
+    """The product has runs, or jobs that have not ended."""
+
+
 class RunNotFound(StoragedError):
     """The product has no run of this name."""
 

@@ -45,6 +45,8 @@ STATUSES: dict[type[errors.StoragedError], HTTPStatus] = {
     errors.TagNotFound: HTTPStatus.NOT_FOUND,
     errors.ReportNotFound: HTTPStatus.NOT_FOUND,
     errors.JobNotFound: HTTPStatus.NOT_FOUND,
+    errors.ProductExists: HTTPStatus.CONFLICT,
+    errors.ProductInUse: HTTPStatus.CONFLICT,
     errors.AlreadyEnded: HTTPStatus.CONFLICT,
     errors.NotRetryable: HTTPStatus.CONFLICT,
     errors.UploadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -1,29 +1,76 @@
-"""Products."""
+"""Products: read, added, edited, removed."""
+
+from dataclasses import asdict, fields
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import quote
 
 from aiohttp import web
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 from typing_extensions import TypedDict
 
 from storaged.api.encode import json_response
 from storaged.api.keys import SERVICES
-from storaged.api.params import Query, read_query
+from storaged.api.params import LongText, Query, Text, read_json, read_query
 from storaged.store import products
-from storaged.store.products import Product
+from storaged.store.products import ENDPOINT, Product, ProductValues, is_reserved
 
 
 class ProductObject(TypedDict):
-    """A product; a limit that is null is the setting's."""
+    """A product; a limit that is null is the setting's. `weight` is its share of the queue beside other products."""
 
     endpoint: str
     display_name: str
     description: str
     run_limit: int | None
     report_limit: int | None
+    weight: float
+    created_at: datetime
 
 
 class ProductList(TypedDict):
     """All products."""
 
     products: list[ProductObject]
+
+
+def check_endpoint(endpoint: str) -> str:
+    """Raises ValueError for what stands for something else in a URL."""
+    if is_reserved(endpoint):
+        raise ValueError(f"{endpoint!r} stands for something else in URLs: choose another name")
+    return endpoint
+
+
+Limit = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class ProductEdit(BaseModel):
+    """What is left out stays as it is; null as a limit: the setting's."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    display_name: Text = Field(default_factory=str)
+    description: LongText = ""
+    run_limit: Limit | None = None
+    report_limit: Limit | None = None
+    weight: float = Field(1.0, ge=0.001, le=1000)
+
+    def values(self, before: ProductValues) -> ProductValues:
+        """The values as they are to be, given those before."""
+        known = {field.name for field in fields(ProductValues)}
+        given = {name: getattr(self, name) for name in self.model_fields_set & known}
+        return ProductValues(**asdict(before) | given)
+
+
+class NewProduct(ProductEdit):
+    """The display name is the endpoint when it is left out."""
+
+    endpoint: Annotated[str, StringConstraints(pattern=ENDPOINT), AfterValidator(check_endpoint)]
+
+
+EDIT: TypeAdapter[ProductEdit] = TypeAdapter(ProductEdit)
+NEW: TypeAdapter[NewProduct] = TypeAdapter(NewProduct)
 
 
 async def list_products(request: web.Request) -> web.Response:
@@ -41,6 +88,39 @@ async def get_product(request: web.Request) -> web.Response:
         return json_response(product_object(await products.get_product(conn, request.match_info["product"])))
 
 
+async def add_product(request: web.Request) -> web.Response:
+    """Add a product."""
+    read_query(request, Query)
+    new = await read_json(request, NEW)
+    values = new.values(ProductValues(display_name=new.endpoint))
+    async with request.app[SERVICES].engine.begin() as conn:
+        product = await products.add_product(conn, new.endpoint, values)
+    place = f"/api/v1/products/{quote(product.endpoint)}"
+    return json_response(product_object(product), status=HTTPStatus.CREATED, headers={"Location": place})
+
+
+async def edit_product(request: web.Request) -> web.Response:
+    """Change what the body names. Limits hold from the next store on."""
+    read_query(request, Query)
+    edit = await read_json(request, EDIT)
+    async with request.app[SERVICES].engine.begin() as conn:
+        product = await products.get_product(conn, request.match_info["product"])
+        before = ProductValues(**{field.name: getattr(product, field.name) for field in fields(ProductValues)})
+        product = await products.edit_product(conn, product, edit.values(before))
+    return json_response(product_object(product))
+
+
+async def remove_product(request: web.Request) -> web.Response:
+    """Remove a product that has no runs, and no jobs that have not ended; its ended jobs go with it."""
+    read_query(request, Query)
+    services = request.app[SERVICES]
+    async with services.engine.begin() as conn:
+        tokens = await products.remove_product(conn, request.match_info["product"])
+    for token in tokens:
+        await services.spool.delete(token)
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
 def product_object(product: Product) -> ProductObject:
     return {
         "endpoint": product.endpoint,
@@ -48,4 +128,6 @@ def product_object(product: Product) -> ProductObject:
         "description": product.description,
         "run_limit": product.run_limit,
         "report_limit": product.report_limit,
+        "weight": product.weight,
+        "created_at": product.created_at,
     }

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+import asyncpg
 import orjson
 
 from storaged.database.engine import Engine
 from storaged.database.sql import Connection
+from storaged.errors import ProductNotFound
 from storaged.model import Job, JobKind, Token
 from storaged.queue import jobs
 from storaged.spool.local import LocalSpool, Spooled
@@ -52,15 +54,20 @@ async def accept_store(
 ) -> Job:
     """Spool the body, then enqueue its job; the same Idempotency-Key gives the same job, and stores nothing twice.
 
-    Raises UploadTooLarge, UploadIncomplete, SpoolFull, IdempotencyConflict.
+    Raises UploadTooLarge, UploadIncomplete, SpoolFull, IdempotencyConflict, and ProductNotFound when the product was
+    removed meanwhile.
     """
     async with spool.receive(body, limit=limit) as spooled:
         token = jobs.new_token()
         # Durable before the job is: an upload without a job is swept later, a job without its upload would be lost.
         # So an error of the transaction, whose COMMIT may have happened all the same, leaves the upload where it is.
         await spool.keep(spooled, token)
-        async with engine.begin() as conn:
-            job = await _enqueue_once(conn, request, spooled, token)
+        try:
+            async with engine.begin() as conn:
+                job = await _enqueue_once(conn, request, spooled, token)
+        except asyncpg.ForeignKeyViolationError as error:
+            # It was there when the request began.
+            raise ProductNotFound(request.product.endpoint) from error
     if job.token != token:
         await spool.delete(token)
     return job

@@ -1,13 +1,32 @@
 """Products: the tenants under which runs live."""
 
-from dataclasses import dataclass
-from typing import Any
+import re
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
 
 from storaged.database.sql import Connection, load_queries
-from storaged.errors import ProductNotFound
-from storaged.model import ProductId
+from storaged.errors import ProductExists, ProductInUse, ProductNotFound
+from storaged.model import ProductId, Token
 
 QUERIES = load_queries("products")
+
+# As the schema has it.
+ENDPOINT: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,62}$"
+# First parts of paths that are, or are likely to be, something else: those of the HTTP API, and the services that
+# CodeChecker's clients call beside products.
+RESERVED: Final = frozenset(
+    {
+        *("api", "livez", "readyz", "metrics", "static", "docs", "login"),
+        *("authentication", "configuration", "codecheckerservice", "products", "serverinfo", "tasks"),
+    }
+)
+_VERSION: Final = re.compile(r"v\d+(\.\d+)*")
+
+
+def is_reserved(endpoint: str) -> bool:
+    """Whether a path that begins so would be taken for another."""
+    return endpoint.lower() in RESERVED or _VERSION.fullmatch(endpoint.lower()) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +39,20 @@ class Product:
     description: str
     run_limit: int | None
     report_limit: int | None
+    # Its share of the queue's slots, beside that of other products that wait.
+    weight: float
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProductValues:
+    """What of a product can be edited; see `Product`."""
+
+    display_name: str
+    description: str = ""
+    run_limit: int | None = None
+    report_limit: int | None = None
+    weight: float = 1.0
 
 
 async def get_product(conn: Connection, endpoint: str) -> Product:
@@ -35,6 +68,41 @@ async def list_products(conn: Connection) -> list[Product]:
     return [_product(row) for row in await QUERIES["list_products"].fetch(conn)]
 
 
+async def add_product(conn: Connection, endpoint: str, values: ProductValues) -> Product:
+    """Raises ProductExists."""
+    row = await QUERIES["add_product"].row(conn, endpoint=endpoint, **asdict(values))
+    if row is None:
+        raise ProductExists(f"There is a product {endpoint!r} already. `storectl product edit` changes it.")
+    return _product(row)
+
+
+async def edit_product(conn: Connection, product: Product, values: ProductValues) -> Product:
+    """Limits hold from the next store on, the weight from the next claim. Raises ProductNotFound."""
+    row = await QUERIES["edit_product"].row(conn, id=product.id, **asdict(values))
+    if row is None:
+        raise ProductNotFound(product.endpoint)
+    return _product(row)
+
+
+async def remove_product(conn: Connection, endpoint: str) -> list[Token]:
+    """Remove a product that has no runs, with its jobs, in the caller's transaction; returns the tokens of those.
+
+    Raises ProductNotFound, and ProductInUse while it has runs, or jobs that have not ended.
+    """
+    row = await QUERIES["lock_product"].row(conn, endpoint=endpoint)
+    if row is None:
+        raise ProductNotFound(endpoint)
+    uses = await QUERIES["count_uses"].row(conn, id=row["id"])
+    if uses["runs"] or uses["jobs"]:
+        raise ProductInUse(
+            f"Product {endpoint!r} has {uses['runs']} runs and {uses['jobs']} jobs that have not ended. Delete the "
+            "runs and cancel the jobs first, or wait for them."
+        )
+    tokens = [Token(job["token"]) for job in await QUERIES["tokens_of_product"].fetch(conn, id=row["id"])]
+    await QUERIES["remove_product"].execute(conn, id=row["id"])
+    return tokens
+
+
 def _product(row: Any) -> Product:
     return Product(
         id=ProductId(row["id"]),
@@ -43,4 +111,6 @@ def _product(row: Any) -> Product:
         description=row["description"],
         run_limit=row["run_limit"],
         report_limit=row["report_limit"],
+        weight=row["weight"],
+        created_at=row["created_at"],
     )

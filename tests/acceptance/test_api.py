@@ -50,6 +50,7 @@ GETS = [
     f"{PRODUCT}/reports",
     "/api/v1/jobs",
 ]
+CHANGES = {RUN: {"DELETE"}, "/api/v1/products": {"POST"}, PRODUCT: {"PATCH", "DELETE"}}
 POSTS = [f"{PRODUCT}/contents/missing", f"{PRODUCT}/stores", f"/api/v1/jobs/{NO_TOKEN}/cancel"]
 CLANGSA = {
     "checkers": {"core.DivideZero": True, "core.NullDereference": True, "deadcode.DeadStores": True},
@@ -539,7 +540,7 @@ def test_head_answers_as_get_does_without_a_body(zoo: DaemonProcess, path: str) 
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("PUT", path, {"GET", "HEAD"} | ({"DELETE"} if path == RUN else set())) for path in GETS]
+    [("PUT", path, {"GET", "HEAD"} | CHANGES.get(path, set())) for path in GETS]
     + [("GET", path, {"POST"}) for path in POSTS],
 )
 def test_a_method_that_a_path_does_not_take_is_a_405_which_names_those_it_takes(
