@@ -112,6 +112,12 @@ class Client:
         """The job that deletes the run, after what is in its line already."""
         return self._job(self._request("DELETE", f"{self._product}/runs/{quote(name, safe='')}"))
 
+    def summary(self, query: Query) -> list[JsonObject]:
+        return self._member(self._request("GET", f"{self._product}/summary", query), "checkers")
+
+    def history(self, run: str) -> Iterator[JsonObject]:
+        return self._pages(f"{self._product}/runs/{quote(run, safe='')}/history", "stores")
+
     def reports(self, query: Query) -> Iterator[JsonObject]:
         return self._pages(f"{self._product}/reports", "reports", query)
 

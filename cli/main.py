@@ -12,6 +12,8 @@ COMMANDS = {
     "jobs": "Follow and steer what the daemon is at.",
     "runs": "List the runs of a product.",
     "results": "List the reports of a run.",
+    "sum": "Count the reports of runs by checker.",
+    "history": "List the stores of a run.",
     "diff": "Compare runs, or a folder with runs: what is new, resolved, unresolved.",
     "del": "Delete runs.",
     "product": "List, add, edit and remove products.",
@@ -19,7 +21,7 @@ COMMANDS = {
 
 
 # Where a command cannot be called in Python as it is called in the shell.
-MODULES = {"del": "delete"}
+MODULES = {"del": "delete", "sum": "summary"}
 
 
 class LazyGroup(click.Group):

@@ -17,11 +17,12 @@ from ..notices import tell
 from ..options import output_option, url_option
 from ..progress import open_progress
 from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json_list, write_lines
+from ..report_filters import SEVERITIES, filter_options, filter_query, order_options, order_query
 from ..scan import ReportFolder, find_report_folders
 from ..snippets import Snippets
 from ..summary import amount, name_files
 from ..upload import compare, look
-from .results import SEVERITIES, plain_event, row_event
+from .results import plain_event, row_event
 
 COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER", 14), Column("RUN", 6))
 DIFFERENT = 2
@@ -67,16 +68,8 @@ class Side:
 @click.option("--new", "which", flag_value="new", help="Show what NEW has and BASE has not.")
 @click.option("--resolved", "which", flag_value="resolved", help="Show what BASE has and NEW has not.")
 @click.option("--unresolved", "which", flag_value="unresolved", help="Show what both have.")
-@click.option(
-    "--severity",
-    type=click.Choice(SEVERITIES, case_sensitive=False),
-    multiple=True,
-    metavar="SEVERITY",
-    help=f"{', '.join(SEVERITIES)}.",
-)
-@click.option("--checker", multiple=True, metavar="GLOB", help="Checkers by name, such as 'core.*'.")
-@click.option("--file", multiple=True, metavar="GLOB", help="Files by path, such as '*/src/*'.")
-@click.option("--report-hash", multiple=True, metavar="HASH", help="Reports by their hash.")
+@filter_options
+@order_options
 @click.option("--details", is_flag=True, help="With the bug path: events, positions, notes and macro expansions.")
 @click.option("--trim-path-prefix", multiple=True, metavar="PREFIX", help="Cut this off file paths of a folder.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Threads that read. Default: one a core.")
@@ -90,9 +83,11 @@ def diff(
     details: bool,
     trim_path_prefix: tuple[str, ...],
     jobs: int | None,
+    sort: str,
+    reverse: bool,
     address: Address,
     output: str,
-    **filters: tuple[str, ...],
+    **filters: Any,
 ) -> None:
     """Compare two sides, by report hash: the open reports of BASE with those of NEW.
 
@@ -106,7 +101,7 @@ def diff(
         raise click.UsageError("Choose what to show: --new, --resolved or --unresolved.")
     client = Client(address)
     sides = _side(client, base), _side(client, new)
-    query = [("set", which), *((name, value) for name, values in filters.items() for value in values)]
+    query = [("set", which), *filter_query(filters), *order_query(sort, reverse)]
     query += [("details", "true")] if details else []
     if any(side.folders for side in sides):
         query += [("trim_path_prefix", prefix) for prefix in trim_path_prefix]

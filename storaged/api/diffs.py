@@ -22,10 +22,10 @@ from storaged.api.reports import (
     FoundFields,
     Note,
     Position,
-    ReportFilterQuery,
+    ReportListQuery,
     ReportQuery,
     page_limit,
-    report_filter,
+    write_cursor,
 )
 from storaged.api.uploads import READ_SIZE, body_of, check_length
 from storaged.errors import BadRequest, UploadIncomplete
@@ -51,7 +51,7 @@ class DiffQuery(ReportQuery):
     set: DiffSet
 
 
-class ArchiveDiffQuery(ReportFilterQuery):
+class ArchiveDiffQuery(ReportListQuery):
     base: list[Operand] = Field(default_factory=list)
     new: list[Operand] = Field(default_factory=list)
     set: DiffSet
@@ -81,17 +81,22 @@ class ComparedList(TypedDict):
 async def get_diff(request: web.Request) -> web.Response:
     """The reports of one set of a diff, with the filters and pages of `list_reports`."""
     query = read_query(request, DiffQuery)
-    limit = page_limit(query)
     async with request.app[SERVICES].engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
         base = await find_side(conn, product.id, product.endpoint, query.base)
         new = await find_side(conn, product.id, product.endpoint, query.new)
         diff = difference(query.set, base, new)
-        found = await reports.list_reports(
-            conn, product.id, report_filter(query), after=query.after, limit=limit, details=query.details, diff=diff
+        page = await reports.list_reports(
+            conn,
+            product.id,
+            query.where(),
+            order=query.order(),
+            after=query.after,
+            limit=page_limit(query),
+            details=query.details,
+            diff=diff,
         )
-    following = found[-1]["id"] if len(found) == limit else None
-    return await large_json_response({"reports": found, "next": following})
+    return await large_json_response({"reports": page.reports, "next": write_cursor(page.following)})
 
 
 async def post_diff(request: web.Request) -> web.StreamResponse:
@@ -128,7 +133,8 @@ async def _write_answer(request: web.Request, asked: _Asked, length: int, answer
             product.id,
             parsed,
             asked.comparison,
-            report_filter(query),
+            query.where(),
+            order=query.order(),
             page=DETAILED_PAGE_LIMIT if query.details else PAGE_LIMIT,
             details=query.details,
             report_limit=services.settings.report_limit if product.report_limit is None else product.report_limit,

@@ -3,11 +3,11 @@
 from dataclasses import asdict, fields
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 from typing_extensions import TypedDict
 
 from storaged.api.encode import json_response
@@ -42,7 +42,12 @@ def check_endpoint(endpoint: str) -> str:
     return endpoint
 
 
-Limit = Annotated[int, Field(ge=0, le=2**31 - 1)]
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 10.0 is a whole one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Limit = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**31 - 1)]
 
 
 class ProductEdit(BaseModel):

@@ -1,5 +1,7 @@
 """Reports: filtered lists, and one report with its bug path and sources."""
 
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, NotRequired
 
@@ -7,12 +9,15 @@ from aiohttp import web
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
-from storaged.api.encode import large_json_response
+from storaged.api.encode import json_response, large_json_response
 from storaged.api.keys import SERVICES
-from storaged.api.params import AnyText, Id, Query, read_query
+from storaged.api.params import AnyText, Query, Time, read_query
+from storaged.database.sql import Connection
 from storaged.errors import BadRequest
 from storaged.model import DetectionStatus
 from storaged.store import products, reports, runs
+from storaged.store.products import Product
+from storaged.store.reports import ReportCursor, ReportFilter, ReportOrder, ReportSort
 from storaged.store.severities import Severity
 
 PAGE_LIMIT = 5000
@@ -37,18 +42,77 @@ Position = tuple[str, int, int, int, int]
 Note = tuple[int, str, int, int, int, int, str]
 
 
+Length = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+CURSOR = re.compile(r"([0-9]{1,18})-((?:[0-9a-f]{2})*)")
+
+
+def _read_cursor(text: Any) -> ReportCursor:
+    found = CURSOR.fullmatch(text)
+    if found is None:
+        raise ValueError("is no `next` of a list of reports")
+    return ReportCursor(key=bytes.fromhex(found[2]).decode(errors="replace").replace("\0", ""), id=int(found[1]))
+
+
+def write_cursor(cursor: ReportCursor | None) -> str | None:
+    """What `after` takes: the id and, in hex, the key; None where there is no next page."""
+    return None if cursor is None else f"{cursor.id}-{cursor.key.encode().hex()}"
+
+
+Cursor = Annotated[
+    ReportCursor,
+    BeforeValidator(_read_cursor),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^[0-9]{1,18}-([0-9a-f]{2})*$", "description": "`next` of the page before."}
+    ),
+]
+
+
 class ReportFilterQuery(Query):
     run: list[AnyText] = Field(default_factory=list)
+    tag: list[AnyText] = Field(default_factory=list)
     detection_status: list[DetectionStatus] = Field(default_factory=list)
+    open: bool | None = None
     severity: list[SeverityName] = Field(default_factory=list)
     checker: list[AnyText] = Field(default_factory=list)
+    analyzer: list[AnyText] = Field(default_factory=list)
     file: list[AnyText] = Field(default_factory=list)
+    message: list[AnyText] = Field(default_factory=list)
     report_hash: list[AnyText] = Field(default_factory=list)
+    path_length_min: Length | None = None
+    path_length_max: Length | None = None
+    detected_after: Time | None = None
+    detected_before: Time | None = None
+    fixed_after: Time | None = None
+    fixed_before: Time | None = None
+
+    def where(self) -> ReportFilter:
+        return ReportFilter(
+            runs=self.run,
+            tags=self.tag,
+            detection_statuses=self.detection_status,
+            severities=self.severity,
+            checkers=self.checker,
+            analyzers=self.analyzer,
+            files=self.file,
+            messages=self.message,
+            report_hashes=self.report_hash,
+            **{name: getattr(self, name) for name in reports.PLAIN_CONDITIONS},
+        )
+
+
+class ReportListQuery(ReportFilterQuery):
+    sort: ReportSort = ReportSort.ID
+    reverse: bool = False
     details: bool = False
 
+    def order(self) -> ReportOrder:
+        return ReportOrder(self.sort, self.reverse)
 
-class ReportQuery(ReportFilterQuery):
-    after: Id = 0
+
+class ReportQuery(ReportListQuery):
+    after: Cursor | None = None
     limit: int = Field(500, ge=1, le=PAGE_LIMIT)
 
 
@@ -102,33 +166,58 @@ class ReportList(TypedDict):
     """A page of reports."""
 
     reports: list[ReportObject]
-    next: int | None
+    next: str | None
+
+
+class CheckerSummary(TypedDict):
+    """How many reports a checker has, in all and by detection status."""
+
+    checker: str
+    analyzer: str
+    severity: Severity
+    reports: int
+    open: int
+    statuses: dict[DetectionStatus, int]
+
+
+class Summary(TypedDict):
+    """The checkers that have reports, the most severe first."""
+
+    checkers: list[CheckerSummary]
 
 
 async def list_reports(request: web.Request) -> web.Response:
-    """Reports in the order of their ids; `next` is the `after` of the next page, which has 500 at most with details."""
+    """Reports, filtered and sorted; `next` is the `after` of the next page, which has 500 at most with details."""
     query = read_query(request, ReportQuery)
-    where, limit = report_filter(query), page_limit(query)
     async with request.app[SERVICES].engine.connect() as conn:
-        product = await products.get_product(conn, request.match_info["product"])
-        for name in query.run:
-            await runs.get_run(conn, product.id, product.endpoint, name)
-        found = await reports.list_reports(
-            conn, product.id, where, after=query.after, limit=limit, details=query.details
+        product = await _product_with_runs(request, conn, query.run)
+        page = await reports.list_reports(
+            conn,
+            product.id,
+            query.where(),
+            order=query.order(),
+            after=query.after,
+            limit=page_limit(query),
+            details=query.details,
         )
-    following = found[-1]["id"] if len(found) == limit else None
-    return await large_json_response({"reports": found, "next": following})
+    return await large_json_response({"reports": page.reports, "next": write_cursor(page.following)})
 
 
-def report_filter(query: ReportFilterQuery) -> reports.ReportFilter:
-    return reports.ReportFilter(
-        runs=query.run,
-        detection_statuses=query.detection_status,
-        severities=query.severity,
-        checkers=query.checker,
-        files=query.file,
-        report_hashes=query.report_hash,
-    )
+async def summarize_reports(request: web.Request) -> web.Response:
+    """How many of the reports that the filters leave each checker has."""
+    query = read_query(request, ReportFilterQuery)
+    async with request.app[SERVICES].engine.connect() as conn:
+        product = await _product_with_runs(request, conn, query.run)
+        checkers = await reports.summarize_reports(conn, product.id, query.where())
+    return json_response({"checkers": checkers})
+
+
+async def _product_with_runs(request: web.Request, conn: Connection, names: Iterable[str]) -> Product:
+    """Raises RunNotFound where a name is none of the product's: a filter by it would hide a typo."""
+    product = await products.get_product(conn, request.match_info["product"])
+    for name in names:
+        await runs.get_run(conn, product.id, product.endpoint, name)
+    return product
 
 
 def page_limit(query: ReportQuery) -> int:

@@ -167,6 +167,15 @@ ENDPOINTS = (
     ),
     Endpoint(
         "GET",
+        f"{PRODUCT}/summary",
+        reports.summarize_reports,
+        Right.PRODUCT_VIEW,
+        reports.Summary,
+        query=reports.ReportFilterQuery,
+        errors=IN_RUN,
+    ),
+    Endpoint(
+        "GET",
         f"{PRODUCT}/reports/{{report}}",
         reports.get_report,
         Right.PRODUCT_VIEW,

@@ -1,4 +1,7 @@
-"""Named queries from files: `-- name: claim_job` starts one, `:node` names a parameter."""
+"""Named queries from files: `-- name: claim_job` starts one, `:node` names a parameter.
+
+`-- fragment: name` starts a piece of SQL that queries below it put in by a line `-- use: name`.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-_NAME = re.compile(r"^-- name: *(\w+)\s*$", re.MULTILINE)
+_NAME = re.compile(r"^-- (name|fragment): *(\w+)\s*$", re.MULTILINE)
+_USE = re.compile(r"^ *-- use: *(\w+)$", re.MULTILINE)
 # A parameter; not a cast (`::text`), not what stands in a literal or a comment.
 _PARAMETER = re.compile(r"'(?:[^']|'')*'|--[^\n]*|(?<![:\w]):([a-z_][a-z0-9_]*)")
 
@@ -73,7 +77,15 @@ def sql_folder() -> Path:
 def parse_queries(text: str) -> dict[str, Query]:
     """All named queries of one file's text."""
     pieces = _NAME.split(text)[1:]
-    return {name: _parse(name, body) for name, body in zip(pieces[::2], pieces[1::2], strict=True)}
+    fragments: dict[str, str] = {}
+    queries = {}
+    for kind, name, body in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True):
+        whole = _USE.sub(lambda use: fragments[use[1]], body)
+        if kind == "fragment":
+            fragments[name] = whole.strip()
+        else:
+            queries[name] = _parse(name, whole)
+    return queries
 
 
 @cache

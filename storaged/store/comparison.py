@@ -19,7 +19,7 @@ from storaged.model import ProductId
 from storaged.store import reports, staging
 from storaged.store.diffs import Difference, DiffSet, Side, difference
 from storaged.store.merge import register_checkers
-from storaged.store.reports import ReportFilter
+from storaged.store.reports import ReportCursor, ReportFilter, ReportOrder
 
 QUERIES = load_queries("comparison")
 
@@ -60,6 +60,7 @@ async def compare(
     comparison: Comparison,
     where: ReportFilter,
     *,
+    order: ReportOrder,
     page: int,
     details: bool,
     report_limit: int,
@@ -75,14 +76,14 @@ async def compare(
             where, diff = replace(where, runs=[run], detection_statuses=()), None
         else:
             diff = comparison.difference(Side(hashes=await QUERIES["compared_hashes"].value(conn)))
-        after, full = 0, True
-        while full:
+        after: ReportCursor | None = None
+        more = True
+        while more:
             found = await reports.list_reports(
-                conn, product, where, after=after, limit=page, details=details, diff=diff
+                conn, product, where, order=order, after=after, limit=page, details=details, diff=diff
             )
-            full = len(found) == page
-            after = found[-1]["id"] if found else after
-            yield [_unstored(report) for report in found] if comparison.shows_parsed else found
+            after, more = found.following, found.following is not None
+            yield [_unstored(report) for report in found.reports] if comparison.shows_parsed else found.reports
 
 
 def _unstored(report: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +20,12 @@ from storaged.store.severities import Severity
 
 QUERIES = load_queries("reports")
 
+# Fields of a filter that the queries take as they are.
+PLAIN_CONDITIONS = (
+    *("open", "path_length_min", "path_length_max"),
+    *("detected_after", "detected_before", "fixed_after", "fixed_before"),
+)
+OPEN = frozenset({DetectionStatus.NEW, DetectionStatus.REOPENED, DetectionStatus.UNRESOLVED})
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -25,15 +33,73 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 class ReportFilter:
     """Values of one field are alternatives, fields narrow each other; an empty field passes everything.
 
-    `checkers` and `files` take `*` for any run of characters; checkers ignore case.
+    `checkers`, `analyzers`, `files` and `messages` take `*` for any run of characters; all but files ignore case. With
+    `tags`, what was open at a store of one of these tags. Times and lengths include both ends.
     """
 
     runs: Sequence[str] = ()
+    tags: Sequence[str] = ()
     detection_statuses: Sequence[DetectionStatus] = ()
+    # new, reopened or unresolved; or none of these
+    open: bool | None = None
     severities: Sequence[Severity] = ()
     checkers: Sequence[str] = ()
+    analyzers: Sequence[str] = ()
     files: Sequence[str] = ()
+    messages: Sequence[str] = ()
     report_hashes: Sequence[str] = ()
+    path_length_min: int | None = None
+    path_length_max: int | None = None
+    detected_after: datetime | None = None
+    detected_before: datetime | None = None
+    fixed_after: datetime | None = None
+    fixed_before: datetime | None = None
+
+
+class ReportSort(StrEnum):
+    """What comes first; of equal ones, the place, then the id."""
+
+    # the order in which they were stored
+    ID = "id"
+    # the most severe first
+    SEVERITY = "severity"
+    # file, line, column
+    FILE = "file"
+    CHECKER = "checker"
+    MESSAGE = "message"
+    # the shortest first
+    PATH_LENGTH = "path_length"
+    # the newest first
+    DETECTED_AT = "detected_at"
+    # new, reopened, unresolved, resolved, unavailable, off
+    DETECTION_STATUS = "detection_status"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportCursor:
+    """Where the next page begins: behind the report of this id, which has this key in the order of the list."""
+
+    key: str
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOrder:
+    """The order of a list."""
+
+    sort: ReportSort = ReportSort.ID
+    reverse: bool = False
+
+
+BY_ID = ReportOrder()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPage:
+    """A page of a list; `following` is where the next one begins, None when there is none."""
+
+    reports: list[dict[str, Any]]
+    following: ReportCursor | None
 
 
 async def list_reports(
@@ -41,17 +107,30 @@ async def list_reports(
     product: ProductId,
     where: ReportFilter,
     *,
-    after: int = 0,
+    order: ReportOrder = BY_ID,
+    after: ReportCursor | None = None,
     limit: int,
     details: bool = False,
     diff: Difference | None = None,
-) -> list[dict[str, Any]]:
-    """Reports, of a diff when there is one, after the id `after`, in the order of their ids.
+) -> ReportPage:
+    """Reports, of a diff when there is one, a page at a time. With details also their bug paths."""
+    rows = await _fetch(conn, product, where, order=order, after=after, limit=limit, details=details, diff=diff)
+    following = ReportCursor(rows[-1]["sort_key"], rows[-1]["id"]) if len(rows) == limit else None
+    return ReportPage([_report(row, details=details) for row in rows], following)
 
-    With details also their bug paths.
-    """
-    rows = await _fetch(conn, product, where, after=after, limit=limit, details=details, diff=diff)
-    return [_report(row, details=details) for row in rows]
+
+async def summarize_reports(conn: Connection, product: ProductId, where: ReportFilter) -> list[dict[str, Any]]:
+    """How many reports each checker has, in all and by detection status, the most severe checkers first."""
+    rows = await QUERIES["summarize_reports"].fetch(conn, product=product, **_conditions(where))
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        checker = {name: row[name] for name in ("checker", "analyzer", "severity")}
+        new = {**checker, "reports": 0, "open": 0, "statuses": {}}
+        summary = found.setdefault((row["checker"], row["analyzer"]), new)
+        summary["statuses"][row["detection_status"]] = row["reports"]
+        summary["reports"] += row["reports"]
+        summary["open"] += row["reports"] if row["detection_status"] in OPEN else 0
+    return list(found.values())
 
 
 async def get_report(conn: Connection, product: ProductId, endpoint: str, report: int) -> dict[str, Any]:
@@ -91,25 +170,42 @@ async def _fetch(
     *,
     limit: int,
     details: bool,
-    after: int = 0,
+    order: ReportOrder = BY_ID,
+    after: ReportCursor | None = None,
     report: int | None = None,
     diff: Difference | None = None,
 ) -> list[Any]:
-    return await QUERIES["list_reports"].fetch(
-        conn,
-        product=product,
-        runs=list(where.runs) or None,
-        report=report,
-        detection_statuses=[status.value for status in where.detection_statuses] or None,
-        severities=[int(severity) for severity in where.severities] or None,
-        checkers=[like_pattern(glob) for glob in where.checkers] or None,
-        files=[like_pattern(glob) for glob in where.files] or None,
-        report_hashes=[report_key(text) for text in where.report_hashes] or None,
-        after=after,
-        limit=limit,
-        details=details,
-        **diffs.parameters(diff),
-    )
+    async with conn.transaction():
+        await QUERIES["plan_each_filter"].execute(conn)
+        return await QUERIES["list_reports"].fetch(
+            conn,
+            product=product,
+            report=report,
+            sort=order.sort,
+            reverse=order.reverse,
+            after_key=None if after is None else after.key,
+            after_id=None if after is None else after.id,
+            limit=limit,
+            details=details,
+            **_conditions(where),
+            **diffs.parameters(diff),
+        )
+
+
+def _conditions(where: ReportFilter) -> dict[str, Any]:
+    """What the queries take of a filter: None where it passes everything."""
+    return {
+        "runs": list(where.runs) or None,
+        "tags": list(where.tags) or None,
+        "detection_statuses": [status.value for status in where.detection_statuses] or None,
+        "severities": [int(severity) for severity in where.severities] or None,
+        "checkers": [like_pattern(glob) for glob in where.checkers] or None,
+        "analyzers": [like_pattern(glob) for glob in where.analyzers] or None,
+        "files": [like_pattern(glob) for glob in where.files] or None,
+        "messages": [like_pattern(glob) for glob in where.messages] or None,
+        "report_hashes": [report_key(text) for text in where.report_hashes] or None,
+        **{name: getattr(where, name) for name in PLAIN_CONDITIONS},
+    }
 
 
 def like_pattern(glob: str) -> str:
@@ -124,7 +220,7 @@ def _report(row: Any, *, details: bool) -> dict[str, Any]:
         "run": row["run"],
         "checker": row["checker"],
         "analyzer": row["analyzer"],
-        "report_hash": row["foreign_hash"] or row["report_hash"],
+        "report_hash": row["foreign_hash"] or row["report_hash_text"],
         "file": row["file"],
         "message": row["message"],
         "line": row["line"],

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from storaged.api.jobs import JobQuery
+from storaged.api.reports import ReportFilterQuery
 from tests.acceptance.calls import (
     Answer,
     call,
@@ -400,6 +401,58 @@ def test_a_report_that_is_not_there_and_one_that_cannot_be(zoo: DaemonProcess, r
     problem_of(call(zoo, "GET", f"{PRODUCT}/reports/{report_id}"), status, kind)
 
 
+NEVER = "2100-01-01T00:00:00Z"
+FIRST = "2000-01-01"
+REPORT_FILTERS = {
+    "run": ("report%20filters", None),
+    "tag": ("v9", "v8"),
+    "detection_status": ("new", "off"),
+    "open": ("true", "false"),
+    "severity": ("high", "style"),
+    "checker": ("core.*", "nothing*"),
+    "analyzer": ("clang*", "cppcheck"),
+    "file": ("/src/*", "/lib/*"),
+    "message": ("BAD*", "good*"),
+    "report_hash": (None, "0" * 32),
+    "path_length_min": ("1", "100"),
+    "path_length_max": ("100", "0"),
+    "detected_after": (FIRST, NEVER),
+    "detected_before": (NEVER, FIRST),
+    "fixed_after": (None, NEVER),
+    "fixed_before": (None, FIRST),
+}
+
+
+@pytest.fixture(scope="module")
+def tagged(zoo: DaemonProcess) -> str:
+    """The path of the reports of a run with one store, of the tag v9."""
+    until_ended(zoo, store(zoo, "report filters", zoo_with(ANIMALS[0]), {"tag": "v9"}))
+    return f"{PRODUCT}/reports?limit=1000"
+
+
+@pytest.mark.parametrize("name", REPORT_FILTERS)
+def test_each_filter_of_reports_keeps_a_report_and_leaves_it_out(zoo: DaemonProcess, tagged: str, name: str) -> None:
+    def kept(value: str) -> bool:
+        found = get(zoo, f"{tagged}&{name}={value}")["reports"]
+        return "report filters" in [report["run"] for report in found]
+
+    keeping, excluding = REPORT_FILTERS[name]
+    assert keeping is None or kept(keeping)
+    assert excluding is None or not kept(excluding)
+
+
+def test_no_filter_of_reports_is_left_untried() -> None:
+    assert REPORT_FILTERS.keys() == ReportFilterQuery.model_fields.keys()
+
+
+def test_reports_come_in_the_order_that_is_asked_for(zoo: DaemonProcess) -> None:
+    def checkers(query: str) -> list[str]:
+        return [report["checker"] for report in get(zoo, f"{PRODUCT}/reports?run=zoo&{query}")["reports"]]
+
+    assert checkers("sort=checker") == sorted(checkers("sort=id"))
+    assert checkers("sort=checker&reverse=true") == sorted(checkers("sort=id"), reverse=True)
+
+
 # Jobs
 
 
@@ -416,8 +469,6 @@ def test_a_job_is_read_by_its_token_and_listed_newest_first(zoo: DaemonProcess) 
     assert listed.index(tokens[1]) < listed.index(tokens[0])
 
 
-NEVER = "2100-01-01T00:00:00Z"
-FIRST = "2000-01-01"
 JOB_FILTERS = {
     "token": ("{token}", NO_TOKEN),
     "node": ("{node}", "elsewhere"),
@@ -578,6 +629,8 @@ def test_a_parameter_that_an_endpoint_does_not_know_is_refused(zoo: DaemonProces
         (f"{PRODUCT}/reports?file=%00", "query/file/0"),
         (f"{PRODUCT}/reports?report_hash=%00", "query/report_hash/0"),
         (f"{PRODUCT}/reports?after={2**63}", "query/after"),
+        (f"{PRODUCT}/reports?after=1-zz", "query/after"),
+        (f"{PRODUCT}/reports?sort=size", "query/sort"),
         (f"{PRODUCT}/reports?after=-1", "query/after"),
         (f"{PRODUCT}/reports?limit=0", "query/limit"),
         (f"{PRODUCT}/reports?limit=5001", "query/limit"),

@@ -39,7 +39,7 @@ class Daemon:
     asked: list[list[str]] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
     jobs: dict[str, Json] = field(default_factory=dict)
-    pages: dict[str, list[Json]] = field(default_factory=lambda: {"runs": [], "reports": [], "jobs": []})
+    pages: dict[str, list[Json]] = field(default_factory=lambda: {"runs": [], "reports": [], "jobs": [], "history": []})
     page_size: int = 2
     requests: list[web.Request] = field(default_factory=list)
     cancels: list[Json] = field(default_factory=list)
@@ -105,11 +105,15 @@ class Daemon:
     async def reports(self, request: web.Request) -> web.StreamResponse:
         return self._page(request, "reports")
 
-    def _page(self, request: web.Request, member: str) -> web.StreamResponse:
-        rows = self.pages[member]
+    async def history(self, request: web.Request) -> web.StreamResponse:
+        return self._page(request, "history", "stores")
+
+    def _page(self, request: web.Request, kind: str, member: str | None = None) -> web.StreamResponse:
+        rows = self.pages[kind]
         start = int(request.query.get("after", 0))
         end = start + self.page_size
-        return web.json_response({member: rows[start:end], "next": str(end) if end < len(rows) else None})
+        following = str(end) if end < len(rows) else None
+        return web.json_response({member or kind: rows[start:end], "next": following})
 
     async def dispatch(self, kind: str, request: web.Request) -> web.StreamResponse:
         self.requests.append(request)
@@ -183,6 +187,8 @@ def _routes(daemon: Daemon, prefix: str) -> Iterator[web.RouteDef]:
         ("POST", f"{product}/contents/missing", "missing"),
         ("POST", f"{product}/stores", "store"),
         ("GET", f"{product}/runs", "runs"),
+        ("GET", f"{product}/runs/{{run}}/history", "history"),
+        ("GET", f"{product}/summary", "summary"),
         ("GET", f"{product}/reports", "reports"),
         ("GET", f"{prefix}/api/v1/jobs", "list_jobs"),
         ("GET", job, "job"),

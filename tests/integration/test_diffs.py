@@ -19,7 +19,8 @@ async def rows(
 ) -> list[dict[str, Any]]:
     async with engine.connect() as conn:
         sides = [await find_side(conn, PRODUCT, "Default", operands) for operands in (base, new)]
-        return await list_reports(conn, PRODUCT, ReportFilter(**where), limit=100, diff=difference(which, *sides))
+        diff = difference(which, *sides)
+        return (await list_reports(conn, PRODUCT, ReportFilter(**where), limit=100, diff=diff)).reports
 
 
 async def bugs(engine: Engine, base: Sequence[str] | str, new: Sequence[str] | str, **where: Any) -> dict[str, str]:

@@ -17,7 +17,7 @@ A, B, C = Found("a"), Found("b"), Found("c")
 
 async def reports_of(engine: Engine, run: str = "run") -> list[dict[str, Any]]:
     async with engine.connect() as conn:
-        return await list_reports(conn, PRODUCT, ReportFilter(runs=[run]), limit=1000, details=True)
+        return (await list_reports(conn, PRODUCT, ReportFilter(runs=[run]), limit=1000, details=True)).reports
 
 
 async def statuses(engine: Engine, run: str = "run") -> dict[str, str]:

@@ -436,7 +436,11 @@ def test_results_as_json_are_one_list_of_what_the_daemon_has(daemon: Daemon) -> 
 def test_results_are_the_open_ones_by_default(daemon: Daemon) -> None:
     storectl(daemon, "results", "shop")
     statuses = [("detection_status", status) for status in ("new", "reopened", "unresolved")]
-    assert daemon.queries("reports") == [[("run", "shop"), *statuses]]
+    assert daemon.queries("reports") == [[("run", "shop"), *statuses, ("sort", "severity"), ("limit", "5000")]]
+    storectl(daemon, "results", "shop", "--tag", "v1", "--sort", "file", "--reverse")
+    assert daemon.queries("reports")[1] == [
+        *(("run", "shop"), ("tag", "v1"), ("sort", "file"), ("reverse", "true"), ("limit", "5000")),
+    ]
 
 
 def test_filters_of_results_reach_the_daemon(daemon: Daemon) -> None:
@@ -457,6 +461,8 @@ def test_filters_of_results_reach_the_daemon(daemon: Daemon) -> None:
             ("checker", "core.*"),
             ("file", "*/a b/*"),
             ("report_hash", "ab"),
+            ("sort", "severity"),
+            ("limit", "5000"),
         ]
     )
 
@@ -516,3 +522,51 @@ def test_a_wrong_url_is_a_usage_error(daemon: Daemon) -> None:
     result = storectl(daemon, "runs", "--url", "localhost:8001")
     assert result.exit_code == 2
     assert "names no product" in result.stderr
+
+
+# sum, history
+
+
+def test_reports_are_counted_by_checker_with_a_line_for_all(daemon: Daemon) -> None:
+    rows = [
+        {"checker": "core.A", "analyzer": "clangsa", "severity": 40, "reports": 5, "statuses": {"new": 2, "off": 3}},
+        {"checker": "core.B", "analyzer": "clangsa", "severity": 20, "reports": 1, "statuses": {"unresolved": 1}},
+    ]
+    for _ in range(3):
+        daemon.replace_next("summary", answering(lambda: web.json_response({"checkers": rows})))
+    table = storectl(daemon, "sum", "a", "-n", "b", "--severity", "high", "-o", "table").stdout.splitlines()
+    assert [line.split() for line in table[1:]] == [
+        ["HIGH", "core.A", "2", "2", "0", "3"],
+        ["LOW", "core.B", "1", "0", "0", "0"],
+        ["2", "checkers", "3", "2", "0", "3"],
+    ]
+    [query] = daemon.queries("summary")
+    assert [pair for pair in query if pair[0] != "detection_status"] == [
+        ("run", "b"),
+        ("run", "a"),
+        ("severity", "HIGH"),
+    ]
+    plain = storectl(daemon, "sum").stdout.splitlines()
+    assert plain[0].split("\t") == ["HIGH", "core.A", "clangsa", "5", "2", "0", "0", "0", "3", "0"]
+    assert json.loads(storectl(daemon, "sum", "-o", "json").stdout) == rows
+
+
+def test_the_stores_of_a_run_are_listed(daemon: Daemon) -> None:
+    daemon.pages["history"] = [
+        {
+            "id": 1,
+            "stored_at": "2025-11-24T05:06:07.123456Z",
+            "tag": "v1",
+            "user": None,
+            "job": TOKEN,
+            "reports": {"new": 3, "resolved": 1},
+            "description": "a\tb",
+            "client_version": "1.0",
+        }
+    ]
+    plain = storectl(daemon, "history", "a/b").stdout
+    numbers = ["3", "0", "0", "1", "0", "0"]
+    assert plain.split("\t") == ["2025-11-24T05:06:07.123456Z", "v1", "", *numbers, "1.0", TOKEN, "a b\n"]
+    table = storectl(daemon, "history", "a/b", "-o", "table").stdout.splitlines()
+    assert table[1].split() == ["2025-11-24", "05:06", "v1", "3", "0", "1", "a", "b"]
+    assert json.loads(storectl(daemon, "history", "a/b", "-o", "json").stdout) == daemon.pages["history"]

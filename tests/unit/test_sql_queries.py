@@ -24,3 +24,13 @@ def test_a_missing_or_an_unknown_argument_is_an_error() -> None:
 
 def test_a_file_holds_several_queries() -> None:
     assert parse_queries("-- name: one\nSELECT 1;\n-- name: two\nSELECT 2;").keys() == {"one", "two"}
+
+
+def test_a_fragment_is_put_into_the_queries_that_use_it_and_is_none_itself() -> None:
+    text = "-- fragment: part\nAND a = :a\n-- name: q\nSELECT :b WHERE true\n  -- use: part\nLIMIT 1"
+    queries = parse_queries(text)
+    assert queries.keys() == {"q"}
+    assert queries["q"].text == "SELECT $1 WHERE true\nAND a = $2\nLIMIT 1"
+    assert queries["q"].parameters == ("b", "a")
+    with pytest.raises(KeyError):
+        parse_queries("-- name: q\nSELECT 1\n-- use: nothing")

@@ -1,0 +1,117 @@
+"""The options that choose reports, and the queries that they make; `results`, `sum` and `diff` share them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from .errors import Usage
+from .timestamps import time_option_value
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DETECTION_STATUSES = ("new", "reopened", "unresolved", "resolved", "off", "unavailable")
+OPEN_STATUSES = DETECTION_STATUSES[:3]
+SEVERITIES = ("UNSPECIFIED", "STYLE", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+SORTS = ("severity", "file", "checker", "message", "path_length", "detected_at", "detection_status", "id")
+BOUNDS = ("path_length_min", "path_length_max")
+TIMES = ("detected_after", "detected_before", "fixed_after", "fixed_before")
+
+
+def filter_options(command: Command) -> Command:
+    """The options, given to the command as its `filters`, for `filter_query`."""
+    options = [
+        click.option(
+            "--severity",
+            type=click.Choice(SEVERITIES, case_sensitive=False),
+            multiple=True,
+            metavar="SEVERITY",
+            help=f"{', '.join(SEVERITIES)}.",
+        ),
+        _texts("--checker-name", "checker", "GLOB", "Checkers by name, such as 'core.*'; any case."),
+        _texts("--analyzer-name", "analyzer", "GLOB", "Analyzers by name, such as 'clang*'; any case."),
+        _texts("--checker-msg", "message", "GLOB", "Reports by their message, such as '*leak*'; any case."),
+        _texts("--file", "file", "GLOB", "Files by path, such as '*/src/*'."),
+        _texts("--report-hash", "report_hash", "HASH", "Reports by their hash."),
+        click.option("--bug-path-length", metavar="MIN:MAX", callback=_read_span, help="Events of the bug path."),
+        *(_time(name) for name in TIMES),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def status_option(command: Command) -> Command:
+    """`--detection-status`; by default the open ones, and with a tag all, since what was open then need not be now."""
+    return click.option(
+        "--detection-status",
+        type=click.Choice([*DETECTION_STATUSES, "all"], case_sensitive=False),
+        multiple=True,
+        metavar="STATUS",
+        help=f"{', '.join(DETECTION_STATUSES)} or all. Default: {', '.join(OPEN_STATUSES)}; with --tag: all.",
+    )(command)
+
+
+def order_options(command: Command) -> Command:
+    """`--sort` and `--reverse`, given to the command as these."""
+    sort = click.option(
+        "--sort",
+        type=click.Choice(SORTS, case_sensitive=False),
+        default="severity",
+        metavar="ORDER",
+        help=f"{', '.join(SORTS)}. Default: severity, the most severe first; then by file and line.",
+    )
+    return sort(click.option("--reverse", is_flag=True, help="The other way round.")(command))
+
+
+def filter_query(filters: dict[str, Any]) -> list[tuple[str, str]]:
+    """Parameters of the API's lists of reports; raises Usage for spans of time that are empty."""
+    return list(_parameters(filters))
+
+
+def order_query(sort: str, reverse: bool) -> list[tuple[str, str]]:
+    return [("sort", sort), *([("reverse", "true")] if reverse else [])]
+
+
+def _parameters(filters: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in filters.items():
+        if name == "bug_path_length":
+            yield from ((bound, length) for bound, length in zip(BOUNDS, value or (), strict=False) if length)
+        elif name in TIMES:
+            yield from [] if value is None else [(name, value.isoformat())]
+        else:
+            yield from ((name, text) for text in _values(name, value, tagged=bool(filters.get("tag"))))
+    for moment in ("detected", "fixed"):
+        after, before = filters[f"{moment}_after"], filters[f"{moment}_before"]
+        if after is not None and before is not None and after > before:
+            raise Usage(f"--{moment}-after is later than --{moment}-before: no report can be in between.")
+
+
+def _values(name: str, given: Sequence[str], *, tagged: bool) -> Sequence[str]:
+    if name != "detection_status":
+        return given
+    return DETECTION_STATUSES if "all" in given else given or ([] if tagged else OPEN_STATUSES)
+
+
+def _texts(option: str, name: str, metavar: str, text: str) -> Callable[[Command], Command]:
+    """An option that may come more than once; `--checker` is short for `--checker-name`."""
+    short = [f"--{name}"] if name in {"checker", "analyzer", "message"} else []
+    return click.option(option, *short, name, multiple=True, metavar=metavar, help=text)
+
+
+def _time(name: str) -> Callable[[Command], Command]:
+    moment, _, side = name.partition("_")
+    what = "first seen" if moment == "detected" else "first missed"
+    return click.option(
+        f"--{moment}-{side}", metavar="TIME", callback=time_option_value, help=f"Reports {what} then or {side}."
+    )
+
+
+def _read_span(_context: click.Context, option: click.Parameter, text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    least, colon, most = text.partition(":")
+    numbers = all(not number or (number.isascii() and number.isdecimal()) for number in (least, most))
+    if not colon or not numbers or not (least or most) or (least and most and int(least) > int(most)):
+        raise click.BadParameter(f"{text!r} is no span of lengths, such as 2:5, 10: or :3.", param=option)
+    return least, most

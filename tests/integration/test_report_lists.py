@@ -1,0 +1,213 @@
+"""Lists of reports: each filter, all of them together, and each order, page by page."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from itertools import combinations, pairwise
+from typing import Any
+
+import pytest
+
+from storaged.database.engine import Engine
+from storaged.model import DetectionStatus, ProductId
+from storaged.store.reports import (
+    BY_ID,
+    ReportCursor,
+    ReportFilter,
+    ReportOrder,
+    ReportSort,
+    list_reports,
+    summarize_reports,
+)
+from storaged.store.severities import Severity
+
+PRODUCT = ProductId(1)
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+COUNT = 60
+RUNS = ("trunk", "branch")
+CHECKERS = (
+    ("core.A", "clangsa", 40),
+    ("core.B", "clangsa", 20),
+    ("bugprone-c", "clang-tidy", 40),
+    ("x_y", "cppcheck", 0),
+)
+FILES = ("/src/a.c", "/src/a%.c", "/src/A.c", "/lib/b.h")
+STATUSES = ("new", "reopened", "unresolved", "resolved", "off", "unavailable")
+MESSAGES = ("Leak of 'p'", "leak of 100%", "zero")
+TABLES = """
+INSERT INTO run (product_id, id, name, last_store) VALUES (1, 1, 'trunk', 12), (1, 2, 'branch', 22);
+INSERT INTO store (product_id, id, run_id, tag, stored_at)
+SELECT
+    1, run * 10 + n, run, CASE WHEN n = 1 THEN 'v1' ELSE 'v2-' || run END,
+    timestamptz '2026-11-24 14:00Z' + n * interval '1 hour'
+FROM generate_series(1, 2) AS run, generate_series(1, 2) AS n;
+"""
+# In steps that are prime to each other, so that the values come in many combinations.
+REPORTS = """
+INSERT INTO report (
+    product_id, checker_id, run_id, report_hash, path_hash, file_id, line, "column", status_by, status, path_length,
+    detected_at, fixed_at, message
+)
+SELECT
+    1, (SELECT id FROM checker WHERE name = ($1::text[])[n % 4 + 1]), n % 2 + 1,
+    md5((n % 50)::text)::uuid, md5(n::text)::uuid, md5(($2::text[])[n * 3 % 11 % 4 + 1])::uuid, n % 5 + 1, n % 3 + 1,
+    (n % 2 + 1) * 10 + 2, status, n % 7 % 4 + 1,
+    $5::timestamptz + n % 5 * interval '1 hour',
+    CASE WHEN status IN ('resolved', 'off', 'unavailable') THEN $5::timestamptz + (n % 5 + 1) * interval '1 hour' END,
+    ($4::text[])[n % 3 + 1]
+FROM generate_series(1, $6::integer) AS n
+CROSS JOIN LATERAL (SELECT ($3::text[])[n * 5 % 13 % 6 + 1] AS status) AS drawn
+"""
+
+Report = dict[str, Any]
+Expected = Callable[[Report], bool]
+
+
+@pytest.fixture
+async def scene(engine: Engine) -> list[Report]:
+    """All reports, in the order of their ids."""
+    async with engine.begin() as conn:
+        await conn.execute(TABLES)
+        await conn.executemany("INSERT INTO checker (name, analyzer, severity) VALUES ($1, $2, $3)", CHECKERS)
+        for path in FILES:
+            await conn.execute("INSERT INTO file (product_id, id, path) VALUES (1, md5($1)::uuid, $1)", path)
+        names = [name for name, _, _ in CHECKERS]
+        await conn.execute(REPORTS, names, list(FILES), list(STATUSES), list(MESSAGES), NOON, COUNT)
+    made = await listed(engine)
+    assert len(made) == COUNT
+    return made
+
+
+async def listed(engine: Engine, order: ReportOrder = BY_ID, limit: int = COUNT + 1, **where: Any) -> list[Report]:
+    """All pages, one after the other."""
+    found: list[Report] = []
+    after: ReportCursor | None = None
+    async with engine.connect() as conn:
+        while True:
+            page = await list_reports(conn, PRODUCT, ReportFilter(**where), order=order, after=after, limit=limit)
+            found += page.reports
+            after = page.following
+            if after is None:
+                return found
+
+
+def at_tag(run: str, tag: str) -> datetime | None:
+    return {"v1": NOON + 3 * HOUR, f"v2-{RUNS.index(run) + 1}": NOON + 4 * HOUR}.get(tag)
+
+
+def open_at(report: Report, tag: str) -> bool:
+    at = at_tag(report["run"], tag)
+    return at is not None and report["detected_at"] <= at and (report["fixed_at"] is None or report["fixed_at"] > at)
+
+
+HASH = "c4ca4238a0b923820dcc509a6f75849b"  # the MD5 of 1, which the first report and the 51st have
+CLOSED = {"resolved", "off", "unavailable"}
+FILTERS: list[tuple[dict[str, Any], Expected]] = [
+    ({"runs": ["trunk"]}, lambda report: report["run"] == "trunk"),
+    ({"tags": ["v1"]}, lambda report: open_at(report, "v1")),
+    ({"tags": ["v2-1"]}, lambda report: open_at(report, "v2-1")),
+    (
+        {"detection_statuses": [DetectionStatus.NEW, DetectionStatus.OFF]},
+        lambda report: report["detection_status"] in {"new", "off"},
+    ),
+    ({"open": True}, lambda report: report["detection_status"] not in CLOSED),
+    ({"open": False}, lambda report: report["detection_status"] in CLOSED),
+    ({"severities": [Severity.HIGH]}, lambda report: report["severity"] == 40),
+    ({"checkers": ["CORE.*"]}, lambda report: report["checker"].startswith("core.")),
+    ({"checkers": ["x_y", "core.a"]}, lambda report: report["checker"] in {"x_y", "core.A"}),
+    ({"analyzers": ["Clang*"]}, lambda report: report["analyzer"].startswith("clang")),
+    ({"files": ["*/a%.c"]}, lambda report: report["file"] == "/src/a%.c"),
+    ({"files": ["/src/a*"]}, lambda report: report["file"].startswith("/src/a")),
+    ({"messages": ["LEAK*"]}, lambda report: report["message"].lower().startswith("leak")),
+    ({"messages": ["*100%"]}, lambda report: report["message"].endswith("100%")),
+    ({"report_hashes": [HASH]}, lambda report: report["report_hash"] == HASH),
+    ({"path_length_min": 3}, lambda report: report["path_length"] >= 3),
+    ({"path_length_max": 2}, lambda report: report["path_length"] <= 2),
+    ({"detected_after": NOON + 2 * HOUR}, lambda report: report["detected_at"] >= NOON + 2 * HOUR),
+    ({"detected_before": NOON + 2 * HOUR}, lambda report: report["detected_at"] <= NOON + 2 * HOUR),
+    (
+        {"fixed_after": NOON + 3 * HOUR},
+        lambda report: report["fixed_at"] is not None and report["fixed_at"] >= NOON + 3 * HOUR,
+    ),
+    (
+        {"fixed_before": NOON + 3 * HOUR},
+        lambda report: report["fixed_at"] is not None and report["fixed_at"] <= NOON + 3 * HOUR,
+    ),
+]
+
+
+def ids(reports: list[Report], *expected: Expected) -> list[int]:
+    return [report["id"] for report in reports if all(one(report) for one in expected)]
+
+
+@pytest.mark.parametrize(("where", "expected"), FILTERS, ids=[str(where) for where, _ in FILTERS])
+async def test_each_filter_keeps_what_it_names_and_nothing_else(
+    engine: Engine, scene: list[Report], where: dict[str, Any], expected: Expected
+) -> None:
+    kept = ids(scene, expected)
+    assert 0 < len(kept) < COUNT
+    assert ids(await listed(engine, **where)) == kept
+
+
+def test_every_filter_is_tried() -> None:
+    assert {name for where, _ in FILTERS for name in where} == {field.name for field in fields(ReportFilter)}
+
+
+async def test_filters_narrow_each_other(engine: Engine, scene: list[Report]) -> None:
+    for (one, of_one), (two, of_two) in combinations(FILTERS, 2):
+        if not one.keys() & two.keys():
+            assert ids(await listed(engine, **one, **two)) == ids(scene, of_one, of_two), (one, two)
+
+
+def place(report: Report) -> tuple[Any, ...]:
+    return report["file"], report["line"], report["column"], report["id"]
+
+
+ORDERS: dict[ReportSort, Callable[[Report], tuple[Any, ...]]] = {
+    ReportSort.ID: lambda report: (report["id"],),
+    ReportSort.SEVERITY: lambda report: (-report["severity"], *place(report)),
+    ReportSort.FILE: place,
+    ReportSort.CHECKER: lambda report: (report["checker"], *place(report)),
+    ReportSort.MESSAGE: lambda report: (report["message"], *place(report)),
+    ReportSort.PATH_LENGTH: lambda report: (report["path_length"], *place(report)),
+    ReportSort.DETECTED_AT: lambda report: (-report["detected_at"].timestamp(), *place(report)),
+    ReportSort.DETECTION_STATUS: lambda report: (
+        ["new", "reopened", "unresolved", "resolved", "unavailable", "off"].index(report["detection_status"]),
+        *place(report),
+    ),
+}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("sort", ReportSort)
+async def test_pages_of_each_order_follow_each_other_without_gap_and_without_overlap(
+    engine: Engine, scene: list[Report], sort: ReportSort, reverse: bool
+) -> None:
+    expected = ids(sorted(scene, key=ORDERS[sort], reverse=reverse))
+    assert ids(await listed(engine, ReportOrder(sort, reverse))) == expected
+    assert ids(await listed(engine, ReportOrder(sort, reverse), limit=7)) == expected
+
+
+async def test_a_page_begins_behind_its_cursor_even_if_that_report_is_gone(engine: Engine, scene: list[Report]) -> None:
+    order = ReportOrder(ReportSort.SEVERITY)
+    expected = ids(sorted(scene, key=ORDERS[ReportSort.SEVERITY]))
+    async with engine.begin() as conn:
+        first = await list_reports(conn, PRODUCT, ReportFilter(), order=order, limit=10)
+        await conn.execute("DELETE FROM report WHERE id = $1", expected[9])
+        second = await list_reports(conn, PRODUCT, ReportFilter(), order=order, after=first.following, limit=10)
+    assert ids(first.reports + second.reports) == expected[:20]
+
+
+async def test_a_summary_counts_what_the_filters_leave(engine: Engine, scene: list[Report]) -> None:
+    async with engine.connect() as conn:
+        found = await summarize_reports(conn, PRODUCT, ReportFilter(runs=["trunk"], path_length_min=2))
+    left = [report for report in scene if report["run"] == "trunk" and report["path_length"] >= 2]
+    assert sum(row["reports"] for row in found) == len(left)
+    for row in found:
+        of_checker = [report for report in left if report["checker"] == row["checker"]]
+        statuses = [report["detection_status"] for report in of_checker]
+        assert row["reports"] == len(of_checker)
+        assert row["statuses"] == {status: statuses.count(status) for status in {*statuses}}
+        assert row["open"] == sum(status not in CLOSED for status in statuses)
+    assert all(one["severity"] >= two["severity"] for one, two in pairwise(found))

@@ -1,0 +1,60 @@
+"""The options that choose reports: what they ask of the API, and what they refuse."""
+
+from typing import Any
+
+import click
+import pytest
+from storaged_cli.errors import Usage
+from storaged_cli.report_filters import DETECTION_STATUSES, filter_options, filter_query, status_option
+
+
+def query_of(*args: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+
+    @click.command()
+    @status_option
+    @filter_options
+    def command(**filters: Any) -> None:
+        found.extend(filter_query(filters))
+
+    command.main(list(args), standalone_mode=False)
+    return found
+
+
+def test_without_options_the_open_reports_are_asked_for() -> None:
+    assert query_of() == [("detection_status", status) for status in ("new", "reopened", "unresolved")]
+    assert query_of("--detection-status", "all") == [("detection_status", status) for status in DETECTION_STATUSES]
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--severity", "high", "--severity", "LOW"], [("severity", "HIGH"), ("severity", "LOW")]),
+        (["--checker-name", "core.*", "--checker", "x"], [("checker", "core.*"), ("checker", "x")]),
+        (["--analyzer-name", "clang*"], [("analyzer", "clang*")]),
+        (["--checker-msg", "*leak*", "--message", "y"], [("message", "*leak*"), ("message", "y")]),
+        (["--file", "*/src/*"], [("file", "*/src/*")]),
+        (["--report-hash", "ab"], [("report_hash", "ab")]),
+        (["--bug-path-length", "2:5"], [("path_length_min", "2"), ("path_length_max", "5")]),
+        (["--bug-path-length", ":5"], [("path_length_max", "5")]),
+        (["--bug-path-length", "2:"], [("path_length_min", "2")]),
+        (["--detected-after", "2026-11-24"], [("detected_after", "2026-11-24T00:00:00+00:00")]),
+        (["--detected-before", "2026:11:24"], [("detected_before", "2026-11-24T00:00:00+00:00")]),
+        (["--fixed-after", "2026-11-24"], [("fixed_after", "2026-11-24T00:00:00+00:00")]),
+        (["--fixed-before", "2026-11-24T01:02Z"], [("fixed_before", "2026-11-24T01:02:00+00:00")]),
+    ],
+)
+def test_each_option_asks_for_what_it_names(args: list[str], expected: list[tuple[str, str]]) -> None:
+    assert [pair for pair in query_of(*args) if pair[0] != "detection_status"] == expected
+
+
+@pytest.mark.parametrize("span", ["5", ":", "5:2", "a:b", "-1:2", "²:"])
+def test_a_span_of_lengths_that_is_none_is_refused(span: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no span of lengths"):
+        query_of("--bug-path-length", span)
+
+
+@pytest.mark.parametrize("moment", ["detected", "fixed"])
+def test_a_span_of_time_that_is_empty_is_refused(moment: str) -> None:
+    with pytest.raises(Usage, match="no report can be in between"):
+        query_of(f"--{moment}-after", "1h", f"--{moment}-before", "2h")
