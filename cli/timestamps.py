@@ -36,3 +36,19 @@ def read_time(text: str, now: datetime) -> datetime:
         return datetime(*map(int, text.split(":")), tzinfo=UTC)  # type: ignore[misc, arg-type]
     time = datetime.fromisoformat(text)
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def shown_time(text: str) -> str:
+    """A time of the API for a person, to the second."""
+    return f"{text[:19].replace('T', ' ')} UTC"
+
+
+def shown_span(start: str | None, end: str | None) -> str:
+    """How long it was between two times of the API, as 12.3s, 4m05s or 3h20m; nothing while one is not known."""
+    if start is None or end is None:
+        return ""
+    seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"

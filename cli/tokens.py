@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from .client import Client, JsonObject
-from .errors import NOT_ENDED, Refused, WaitTimedOut
-from .progress import open_progress
-from .waiting import Deadline, first_look, follow
+from .client import JsonObject
+from .errors import NOT_ENDED, Refused
 
 
 @dataclass(slots=True)
@@ -32,23 +30,4 @@ def ask_each(tokens: Iterable[str], ask: Callable[[str], JsonObject]) -> Asked:
         except Refused as error:
             error.show()
             asked.refused += 1
-    return asked
-
-
-def wait_for_each(client: Client, tokens: Iterable[str], deadline: Deadline) -> Asked:
-    """The jobs as they ended, or as they were when the time was over."""
-    late = 0
-
-    def to_the_end(token: str) -> JsonObject:
-        nonlocal late
-        try:
-            return follow(client, first_look(client, token, deadline), deadline, progress)
-        except WaitTimedOut as error:
-            progress.note(error.message)
-            late += 1
-            return error.job
-
-    with open_progress() as progress:
-        asked = ask_each(tokens, to_the_end)
-    asked.late = late
     return asked

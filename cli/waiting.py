@@ -91,14 +91,18 @@ def has_ended(job: JsonObject) -> bool:
     return job["status"] in JOB_EXIT_CODES
 
 
-def first_look(client: Client, token: str, deadline: Deadline) -> JsonObject:
-    """The job as it is. That nothing is there at all is told at once; a daemon that says "not now" is asked again."""
+def first_look(client: Client, token: str, deadline: Deadline, *, was_there: bool = False) -> JsonObject:
+    """The job as it is; a daemon that says "not now" is asked again.
+
+    That nothing is there at all is told at once, but for a daemon that `was_there` a moment ago.
+    """
     asking = Asking(deadline)
+    passing = LOST if was_there else (Unavailable,)
     while True:
         asking.ask()
         try:
             return client.job(token, seconds=min(ANSWER_SECONDS, max(1.0, deadline.left)))
-        except Unavailable as error:
+        except passing as error:
             if deadline.left <= 0:
                 raise
             time.sleep(asking.lost(error))
@@ -191,16 +195,22 @@ class Watch:
 
 
 def _describe(job: JsonObject) -> tuple[str, int, int | None]:
-    """What the job is at, and how much of how much is done."""
+    """What the job is at, where it is in the queue, and how much of how much is done."""
+    text, done, total = describe_step(job)
+    return f"{text}{_describe_queue(job)}", done, total
+
+
+def describe_step(job: JsonObject) -> tuple[str, int, int | None]:
+    """What the job is at, and how much of how much is done; None: nobody knows of how much."""
     if job["status"] != "running":
-        return _describe_queue(job), 0, None
+        return job["status"].capitalize(), 0, None
     progress = job.get("progress") or {}
     phase = str(progress.get("phase") or "running").replace("_", " ").capitalize()
     return phase, progress.get("done") or 0, progress.get("total") or None
 
 
 def _describe_queue(job: JsonObject) -> str:
-    text = f"{job['status'].capitalize()}"
+    text = ""
     if job.get("position") is not None:
         text += f", {job['position']} before it in the queue"
     if job.get("estimated_seconds") is not None:

@@ -1,25 +1,20 @@
 """`storectl jobs`: look at jobs, wait for them, cancel and retry them."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import click
 
 from ..address import Address
 from ..client import Client, JsonObject
 from ..errors import jobs_exit_code
-from ..notices import wrap
+from ..job_details import page_lines, plain_lines
 from ..options import output_option, patience_options, url_option
-from ..render import one_line, terminal_width, write_json, write_lines
-from ..tokens import ask_each, wait_for_each
+from ..render import terminal_width, write_json, write_lines
+from ..together import wait_for_each
+from ..tokens import ask_each
 from ..waiting import Deadline, Patience
 from .jobs_list import list_jobs
-
-FIELDS = (
-    *("token", "kind", "product", "run", "user", "summary", "status", "attempt", "node"),
-    *("position", "estimated_seconds", "cancel_requested"),
-    *("enqueued_at", "started_at", "finished_at", "last_seen_at"),
-)
 
 
 class JobsGroup(click.Group):
@@ -106,32 +101,6 @@ def _write(found: Sequence[JsonObject], output: str) -> None:
     if output == "json":
         write_json(found)
         return
-    lines = _table if output == "table" else _plain
     for number, job in enumerate(found):
         write_lines([""] if number else [])
-        write_lines(lines(_facts(job)))
-
-
-def _facts(job: JsonObject) -> Iterator[tuple[str, str]]:
-    """What is known of a job, by name; one entry for each comment."""
-    for name in FIELDS:
-        value = job.get(name)
-        if value is not None and value is not False:
-            yield name, "yes" if value is True else str(value)
-    progress = job.get("progress") or {}
-    if progress.get("phase"):
-        yield "progress", f"{progress['phase']} {progress.get('done')} of {progress.get('total')}"
-    for comment in job.get("comments") or []:
-        yield "comment", f"{comment['who']} at {comment['at']}:\n{comment['text']}"
-
-
-def _plain(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
-    return (f"{name}: {one_line(text)}" for name, text in facts)
-
-
-def _table(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
-    known = [(name.replace("_", " ").capitalize(), text) for name, text in facts]
-    indent = max(len(label) for label, _ in known) + 2
-    for label, text in known:
-        lines = [part for line in text.splitlines() for part in wrap(one_line(line), terminal_width() - indent)]
-        yield from (f"{'' if number else label:{indent}}{line}" for number, line in enumerate(lines))
+        write_lines(page_lines(job, terminal_width()) if output == "table" else plain_lines(job))

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,9 @@ from ..job_filters import SeveralValues, filter_options, filter_query
 from ..notices import tell
 from ..options import output_option, patience_options, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
-from ..tokens import ask_each, wait_for_each
+from ..timestamps import shown_span
+from ..together import wait_for_each
+from ..tokens import ask_each
 from ..waiting import Deadline, Patience, has_ended
 
 PAGE = 1000
@@ -150,18 +151,7 @@ def _write(found: Iterable[JsonObject], output: str) -> None:
 def _row(job: JsonObject) -> list[object]:
     """Two lines: what people look for, and below it the token, whole, to be copied."""
     name = job.get("run") or job.get("summary")
-    waited = _span(job.get("enqueued_at"), job.get("started_at"))
-    took = _span(job.get("started_at"), job.get("finished_at"))
+    waited = shown_span(job.get("enqueued_at"), job.get("started_at"))
+    took = shown_span(job.get("started_at"), job.get("finished_at"))
     enqueued = str(job.get("enqueued_at") or "")[:19].replace("T", " ")
     return [job["status"], enqueued, waited, took, job.get("product"), name, job["token"]]
-
-
-def _span(start: str | None, end: str | None) -> str:
-    """How long it took, as 12.3s, 4m05s or 3h20m; nothing while it is not over."""
-    if start is None or end is None:
-        return ""
-    seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}m{rest:02}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02}m"

@@ -30,11 +30,15 @@ class Upload:
 
 @dataclass
 class Daemon:
-    """`script`: what becomes of a job, one entry a long poll. `instead`: handlers for the next requests of a kind."""
+    """`script`: what becomes of a job, one entry a long poll. `polls`: handlers for the next long polls, instead of it.
+
+    `instead`: handlers for the next requests of a kind.
+    """
 
     port: int = 0
     script: deque[Json] = field(default_factory=deque)
     instead: dict[str, deque[Handler]] = field(default_factory=dict)
+    polls: deque[Handler] = field(default_factory=deque)
     known: set[str] = field(default_factory=set)
     asked: list[list[str]] = field(default_factory=list)
     uploads: list[Upload] = field(default_factory=list)
@@ -72,6 +76,8 @@ class Daemon:
         return web.json_response(job, status=202, headers={"Location": f"/api/v1/jobs/{TOKEN}"})
 
     async def job(self, request: web.Request) -> web.StreamResponse:
+        if "wait" in request.query and self.polls:
+            return await self.polls.popleft()(request)
         job = self.jobs.get(request.match_info["token"])
         if job is None:
             return problem(404, f"There is no job {request.match_info['token']!r}.")

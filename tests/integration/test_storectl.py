@@ -1,10 +1,12 @@
 """storectl, command by command, against a server that answers by the API's contract."""
 
+import asyncio
 import hashlib
 import io
 import json
 import plistlib
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from click.testing import CliRunner, Result
 from storaged_cli.main import main
 from storaged_cli.version import client_name
 
-from tests.integration.storectl_daemon import PREFIX, TOKEN, Daemon, answering, hang_up, problem, serve
+from tests.integration.storectl_daemon import PREFIX, TOKEN, Daemon, Handler, answering, hang_up, problem, serve
 
 DONE = {"status": "completed", "result": {"reports": 3, "new": 2, "unresolved": 1, "resolved": 4, "warnings": []}}
 HASH = "issue_hash_content_of_line_in_context"
@@ -343,24 +345,144 @@ def test_an_unknown_token_does_not_hide_the_other_jobs(daemon: Daemon) -> None:
 
 
 def test_a_job_is_shown_with_its_comments_in_eighty_columns(daemon: Daemon) -> None:
-    comment = {"who": "anna", "at": "2025-11-24T05:00:00Z", "text": "CANCEL!\n" + "a long reason " * 12}
+    comment = {"who": "anna", "at": "2025-11-24T05:00:00.123456Z", "text": "CANCEL!\n" + "a long reason " * 12}
     daemon.add_job(status="running", comments=[comment], progress={"phase": "parse", "done": 3, "total": 9})
     result = storectl(daemon, "jobs", "show", TOKEN, "-o", "table", COLUMNS="80")
     lines = result.stdout.splitlines()
-    assert "Progress     parse 3 of 9" in lines
-    start = lines.index("Comment      anna at 2025-11-24T05:00:00Z:")
-    assert lines[start + 1] == f"{'':13}CANCEL!"
-    assert lines[start + 2].startswith(f"{'':13}a long reason a long reason")
+    assert "Progress  parse 3 of 9" in lines
+    start = lines.index("Comment   anna at 2025-11-24 05:00:00 UTC:")
+    assert lines[start + 1] == f"{'':10}CANCEL!"
+    assert lines[start + 2].startswith(f"{'':10}a long reason a long reason")
     assert max(map(len, lines)) <= 80
+    plain = storectl(daemon, "jobs", "show", TOKEN).stdout
+    assert "\nprogress: parse 3 of 9\ncomment: anna at 2025-11-24T05:00:00.123456Z: CANCEL! a long reason" in plain
 
 
-def test_waiting_for_several_jobs_waits_for_each(daemon: Daemon) -> None:
+def test_a_job_that_waits_is_shown_with_its_place_in_the_queue(daemon: Daemon) -> None:
+    daemon.add_job(position=1, estimated_seconds=42.4, cancel_requested=True)
+    lines = storectl(daemon, "jobs", "show", TOKEN, "-o", "table").stdout.splitlines()
+    assert "Queue     1 job before it" in lines
+    assert "Starts    in about 42 s" in lines
+    assert "Cancel    asked for; it ends at its next step" in lines
+
+
+RESULT = {
+    "reports": 30,
+    "new": 20,
+    "unresolved": 10,
+    "reopened": 0,
+    "resolved": 3,
+    "off": 0,
+    "unavailable": 0,
+    "result_files": 14,
+    "duplicates": 2,
+    "skipped": 0,
+    "written": {"inserted": 20, "closed": 3},
+    "left_out": [f"reports/0/{number}.plist: is cut off" for number in range(12)],
+    "missing_sources": ["/src/a.c"],
+    "warnings": [],
+}
+
+
+def test_an_ended_store_is_shown_with_its_numbers_and_what_was_left_out(daemon: Daemon) -> None:
+    times = {"started_at": "2025-11-24T05:00:02.5Z", "finished_at": "2025-11-24T05:01:05.5Z"}
+    daemon.add_job(status="completed", position=None, result=RESULT, **times)
+    lines = storectl(daemon, "jobs", "show", TOKEN, "-o", "table").stdout.splitlines()
+    assert lines[6:15] == [
+        "Attempt          0",
+        "Enqueued         2025-11-24 05:00:00 UTC",
+        "Started          2025-11-24 05:00:02 UTC, after 2.5s",
+        "Finished         2025-11-24 05:01:05 UTC, after 1m03s",
+        "Reports          30",
+        "In the run       20 new, 10 unresolved, 3 resolved",
+        "Duplicates       2",
+        "Result files     14",
+        "Left out         reports/0/0.plist: is cut off",
+    ]
+    assert lines[-2:] == [f"{'':17}and 2 more; -o json has all", "Missing sources  /src/a.c"]
+
+
+def test_plain_output_has_each_number_of_a_result_under_its_name(daemon: Daemon) -> None:
+    daemon.add_job(status="completed", result=RESULT)
+    lines = storectl(daemon, "jobs", "show", TOKEN).stdout.splitlines()
+    assert {"result.new: 20", "result.off: 0", "result.written.closed: 3", "result.missing_sources: /src/a.c"} < {
+        *lines
+    }
+    assert sum(line.startswith("result.left_out: ") for line in lines) == 12
+
+
+def test_the_result_of_any_other_job_is_shown_as_it_is(daemon: Daemon) -> None:
+    daemon.add_job(status="completed", kind="delete_run", result={"reports": 5, "stores": 2})
+    lines = storectl(daemon, "jobs", "show", TOKEN, "-o", "table").stdout.splitlines()
+    assert lines[-2:] == ["Reports   5", "Stores    2"]
+
+
+# several at once
+
+
+def meeting(daemon: Daemon, count: int) -> Handler:
+    """A handler of so many long polls, which answers none before all have come."""
+    barrier = threading.Barrier(count)
+
+    async def meet(request: web.Request) -> web.StreamResponse:
+        await asyncio.to_thread(barrier.wait, 30)
+        token = request.match_info["token"]
+        daemon.jobs[token].update(status="failed" if token == "b" else "completed", sequence=2)
+        return web.json_response(daemon.jobs[token])
+
+    return meet
+
+
+def test_several_jobs_are_waited_for_at_the_same_time(daemon: Daemon) -> None:
+    for token in "abc":
+        daemon.add_job(token)
+    daemon.polls.extend([meeting(daemon, 3)] * 3)
+    result = storectl(daemon, "jobs", "wait", "a", "b", "c", "a", "-o", "json")
+    assert result.exit_code == 1
+    assert [(job["token"], job["status"]) for job in json.loads(result.stdout)] == [
+        ("a", "completed"),
+        ("b", "failed"),
+        ("c", "completed"),
+    ]
+    assert sorted(result.stderr.splitlines()) == [
+        *("Job a: completed", "Job a: enqueued", "Job b: enqueued"),
+        *("Job b: failed", "Job c: completed", "Job c: enqueued"),
+    ]
+
+
+def test_more_jobs_than_are_looked_at_at_once_are_all_waited_for(daemon: Daemon) -> None:
+    tokens = [f"job{number}" for number in range(70)]
+    for token in tokens:
+        daemon.add_job(token)
+    daemon.script.extend([{"status": "completed"}] * 70)
+    result = storectl(daemon, "jobs", "wait", *tokens, "-o", "json")
+    assert result.exit_code == 0, result.stderr
+    assert [job["token"] for job in json.loads(result.stdout)] == tokens
+
+
+def test_of_several_jobs_a_refused_one_and_a_late_one_are_told_apart(daemon: Daemon) -> None:
+    daemon.add_job("a", status="completed")
+    daemon.add_job("b")
+    result = storectl(daemon, "jobs", "wait", "nobody", "a", "b", "--timeout", "0.2", "-o", "json")
+    assert result.exit_code == 8
+    assert [(job["token"], job["status"]) for job in json.loads(result.stdout)] == [
+        ("a", "completed"),
+        ("b", "enqueued"),
+    ]
+    assert "storectl: There is no job 'nobody'.\n" in result.stderr
+    assert "1 of 3 jobs have not ended within 0.2 s; they go on. To wait for them again: storectl jobs wait b\n" in (
+        result.stderr
+    )
+
+
+def test_a_daemon_that_is_away_for_long_ends_the_wait_for_several_jobs_and_is_told_once(daemon: Daemon) -> None:
     daemon.add_job("a")
     daemon.add_job("b")
-    daemon.script.extend([{"status": "completed"}, {"status": "running"}, {"status": "failed"}])
-    result = storectl(daemon, "jobs", "wait", "a", "b", "-o", "json")
+    daemon.polls.extend([hang_up] * 100)
+    result = storectl(daemon, "jobs", "wait", "a", "b", "--give-up", "1")
     assert result.exit_code == 1
-    assert [job["status"] for job in json.loads(result.stdout)] == ["completed", "failed"]
+    assert result.stderr.count("asking again until it can be reached.") == 1
+    assert "The jobs may go on. To wait for them again: storectl jobs wait a b\n" in result.stderr
 
 
 def test_jobs_are_cancelled_with_a_comment(daemon: Daemon) -> None:
