@@ -53,7 +53,7 @@ class Board:
 
 
 class Rows(Board):
-    """As many rows as fit, first those of jobs that go on; below them how many have ended. Nothing stays behind."""
+    """How many have ended, then as many rows as fit, first those of jobs that go on. Nothing stays behind."""
 
     def __init__(self, bars: "RichProgress", count: int) -> None:
         super().__init__()

@@ -1,8 +1,9 @@
 """Whoever waits for a job sits through what may happen to a daemon, its database and the connection meanwhile."""
 
 import asyncio
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -11,9 +12,12 @@ import pytest
 from storaged_cli.awaiting import await_job, await_job_async
 
 from storaged.database.embedded import open_embedded
-from tests.acceptance.calls import PATIENCE, call, eventually, until_status
+from tests.acceptance.calls import PATIENCE, call, eventually, get, until_status
 from tests.acceptance.conftest import run_sql
 from tests.acceptance.daemons import DaemonProcess, running_daemon
+from tests.acceptance.proxies import Connection, running_proxy
+from tests.acceptance.uploads import report
+from tests.plists import plist
 
 DUMMY = """
 INSERT INTO job (token, kind, summary, arguments, status, enqueued_at)
@@ -23,6 +27,15 @@ RETURNING token
 
 
 FOREVER = 600
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    """A report folder with one report."""
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    (folder / "a.plist").write_bytes(plist(report(), files=["/src/a.c"]))
+    return folder
 
 
 class Cluster:
@@ -61,10 +74,10 @@ def dummy(database_url: str, name: str, seconds: int) -> str:
 class Waits:
     """`storectl jobs wait`, `await_job` and `await_job_async` on one job, each seen to wait before anything happens."""
 
-    def __init__(self, daemon: DaemonProcess, token: str, pool: ThreadPoolExecutor) -> None:
-        url = f"127.0.0.1:{daemon.port}/Default"
+    def __init__(self, daemon: DaemonProcess, token: str, pool: ThreadPoolExecutor, url: str = "") -> None:
+        url = url or f"127.0.0.1:{daemon.port}/Default"
         seen = [threading.Event(), threading.Event()]
-        self._client = daemon.storectl_process("jobs", "wait", token)
+        self._client = daemon.storectl_process("jobs", "wait", token, "--url", url)
         self._jobs = [
             pool.submit(await_job, token, url=url, on_change=lambda _: seen[0].set()),
             pool.submit(lambda: asyncio.run(await_job_async(token, url=url, on_change=lambda _: seen[1].set()))),
@@ -114,3 +127,46 @@ def test_waits_sit_through_a_restart_of_the_database(tmp_path: Path) -> None:
         # Dropped, if it noticed that the database was away; else it runs on.
         call(daemon, "POST", f"/api/v1/jobs/{before}/cancel")
         assert waits.end() == (0, ["completed", "completed"])
+
+
+def black_hole(connection: Connection) -> None:
+    """It stays open, and nothing goes through it any more."""
+    connection.is_black_hole = True
+
+
+@pytest.mark.parametrize("cut", [Connection.reset, black_hole])
+def test_waits_sit_through_connections_that_break_or_go_silent(
+    database_url: str, tmp_path: Path, reports: Path, cut: Callable[[Connection], None]
+) -> None:
+    with (
+        ThreadPoolExecutor(2) as pool,
+        running_daemon(database_url, tmp_path, testing=True, concurrent_jobs=1) as daemon,
+        running_proxy(daemon.port) as proxy,
+    ):
+        before = dummy(database_url, "a", FOREVER)
+        until_status(daemon, before, "running")
+        waits = Waits(daemon, dummy(database_url, "b", 0), pool, proxy.url)
+        with daemon.storectl_process(
+            "store", str(reports), "-n", "shop", "--timeout", "100", "--url", proxy.url
+        ) as store:
+            eventually(lambda: len(proxy.asking(b"?wait=")) == 4)
+            for connection in list(proxy.connections):
+                cut(connection)
+            call(daemon, "POST", f"/api/v1/jobs/{before}/cancel")
+            assert waits.end() == (0, ["completed", "completed"])
+            _, stderr = store.communicate(timeout=PATIENCE)
+        assert store.returncode == 0
+        assert "The job is safe there; asking again" in stderr
+        assert stderr.endswith("Stored run 'shop': 1 report (1 new).\n")
+
+
+def test_a_store_whose_answer_is_lost_is_sent_again_and_made_once(daemon: DaemonProcess, reports: Path) -> None:
+    with running_proxy(daemon.port) as proxy:
+        proxy.swallowed, proxy.swallow = b"/stores?", 1
+        done = daemon.storectl("store", str(reports), "-n", "shop", "--url", proxy.url)
+        assert done.returncode == 0, done.stderr
+        assert "Trying again in" in done.stderr
+        keys = [re.findall(rb"Idempotency-Key: (\S+)", sent.asked) for sent in proxy.asking(b"/stores?")]
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+    assert len(get(daemon, "/api/v1/jobs")["jobs"]) == 1
