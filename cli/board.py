@@ -1,7 +1,7 @@
 """What becomes of several jobs: a row for each on a terminal, a line for each new status elsewhere."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ from .waiting import describe_step, has_ended
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
 
 SHORT_TOKEN = 8
 NAME_WIDTH = 24
@@ -55,42 +54,52 @@ class Board:
 class Rows(Board):
     """How many have ended, then as many rows as fit, first those of jobs that go on. Nothing stays behind."""
 
-    def __init__(self, bars: "RichProgress", count: int) -> None:
+    def __init__(self, bars: "RichProgress", tokens: Sequence[str]) -> None:
         super().__init__()
         self._bars = bars
-        self._rows: dict[str, TaskID] = {}
+        self._count = f"{len(tokens):,}"
+        self._all = bars.add_task("", total=len(tokens), name=f"All {self._count} jobs", amount=f"0 of {self._count}")
+        # In the order of the tokens, though the jobs are first seen in any.
+        self._rows = {token: bars.add_task("", name="", amount="", visible=False) for token in tokens}
+        self._seen: set[str] = set()
         self._ended: set[str] = set()
-        self._all = bars.add_task("", total=count, name=f"All {count} jobs", amount=f"0 of {count}")
-        self._count = count
+        self._visible: set[str] = set()
 
     def show(self, job: JsonObject) -> None:
-        token = job["token"]
-        if token not in self._rows:
-            self._rows[token] = self._bars.add_task("", name=_name(job), amount="")
+        self._seen.add(job["token"])
         if has_ended(job):
-            self._ended.add(token)
+            self._ended.add(job["token"])
         self._update(job)
         ended = len(self._ended)
-        self._bars.update(self._all, completed=ended, amount=f"{ended:,} of {self._count:,}")
+        self._bars.update(self._all, completed=ended, amount=f"{ended:,} of {self._count}")
         self._arrange()
 
     def note(self, text: str) -> None:
         self._bars.console.print(text, markup=False, highlight=False, soft_wrap=False)
 
     def _update(self, job: JsonObject) -> None:
-        row = self._rows[job["token"]]
-        if has_ended(job):
-            self._bars.update(row, description=job["status"].capitalize(), total=1, completed=1, amount="")
-            return
         text, done, total = describe_step(job)
         amount = f"{done:,} of {total:,}" if total else _queue(job)
-        self._bars.update(row, description=cut(text, STEP_WIDTH), total=total, completed=done, amount=amount)
+        if has_ended(job):
+            # A full bar.
+            done, total = 1, 1
+        self._bars.update(
+            self._rows[job["token"]],
+            description=cut(text, STEP_WIDTH),
+            # rich takes None for what it was before.
+            total=total or 1,
+            completed=done,
+            name=_name(job),
+            amount=amount,
+        )
 
     def _arrange(self) -> None:
         room = max(1, self._bars.console.height - 3)
-        first = sorted(self._rows, key=lambda token: token in self._ended)
-        for place, token in enumerate(first):
-            self._bars.update(self._rows[token], visible=place < room)
+        seen = (token for token in self._rows if token in self._seen)
+        visible = set(sorted(seen, key=lambda token: token in self._ended)[:room])
+        for token in visible ^ self._visible:
+            self._bars.update(self._rows[token], visible=token in visible)
+        self._visible = visible
 
 
 def _name(job: JsonObject) -> str:
@@ -103,7 +112,7 @@ def _queue(job: JsonObject) -> str:
 
 
 @contextmanager
-def open_board(count: int) -> Iterator[Board]:
+def open_board(tokens: Sequence[str]) -> Iterator[Board]:
     """Rows when stderr is a terminal; rich is imported only then."""
     if not sys.stderr.isatty():
         yield Board()
@@ -120,4 +129,4 @@ def open_board(count: int) -> Iterator[Board]:
         TimeElapsedColumn(),
     )
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bars:
-        yield Rows(bars, count)
+        yield Rows(bars, tokens)

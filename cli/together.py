@@ -27,7 +27,7 @@ def wait_for_each(client: Client, tokens: Sequence[str], deadline: Deadline) -> 
     tokens = list(dict.fromkeys(tokens))
     if len(tokens) == 1:
         return _wait_for_one(client, tokens[0], deadline)
-    with open_board(len(tokens)) as board:
+    with open_board(tokens) as board:
         crowd = Crowd(client, tokens, deadline, board)
         try:
             return crowd.wait()

@@ -1,10 +1,10 @@
 """The same question about each of several jobs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .client import JsonObject
-from .errors import NOT_ENDED, Refused
+from .errors import NOT_ENDED, Interrupted, Refused
 
 
 @dataclass(slots=True)
@@ -31,3 +31,19 @@ def ask_each(tokens: Iterable[str], ask: Callable[[str], JsonObject]) -> Asked:
             error.show()
             asked.refused += 1
     return asked
+
+
+def steer_each(tokens: Sequence[str], steer: Callable[[str], JsonObject]) -> Asked:
+    """As `ask_each`, for what changes jobs: who interrupts it hears how far it came."""
+    begun = 0
+
+    def count(token: str) -> JsonObject:
+        nonlocal begun
+        begun += 1
+        return steer(token)
+
+    try:
+        return ask_each(tokens, count)
+    except KeyboardInterrupt as error:
+        far = f"at job {begun} of {len(tokens)}"
+        raise Interrupted(f"Interrupted {far}; `storectl jobs show TOKEN...` tells how they are now.") from error

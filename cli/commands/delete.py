@@ -10,7 +10,7 @@ import click
 
 from ..address import Address
 from ..client import Client, JsonObject
-from ..errors import NOT_ENDED, Refused, Usage, WaitTimedOut, jobs_exit_code
+from ..errors import NOT_ENDED, Refused, Usage, jobs_exit_code
 from ..notices import tell
 from ..options import output_option, patience_options, url_option
 from ..progress import Progress, open_progress
@@ -18,7 +18,9 @@ from ..render import write_json, write_lines
 from ..retries import is_busy, persist
 from ..summary import amount, describe_comments
 from ..timestamps import time_option_value
-from ..waiting import Deadline, Patience, follow
+from ..together import wait_for_each
+from ..tokens import Asked
+from ..waiting import Deadline, Patience, has_ended
 
 NAMED = 10
 ENDS = {"failed": "failed", "cancelled": "was cancelled", "dropped": "was dropped"}
@@ -66,7 +68,10 @@ def delete(
     _confirm(chosen, address, yes=yes, named=not given)
     with open_progress() as progress:
         found, refused = _each(chosen, lambda name: _delete(client, name, progress))
-        late = [] if detach else _follow_all(client, found, Deadline(patience), progress)
+    late = 0
+    if found and not detach:
+        waited = _wait(client, found, Deadline(patience))
+        found, late, refused = waited.found, waited.late, refused + waited.refused
     _write(found, output, detach=detach)
     sys.exit(_exit_code(found, refused=bool(refused), late=bool(late), detach=detach))
 
@@ -125,18 +130,12 @@ def _delete(client: Client, name: str, progress: Progress) -> JsonObject:
     return persist(lambda: client.delete_run(name), is_busy, progress.note)
 
 
-def _follow_all(client: Client, found: list[JsonObject], deadline: Deadline, progress: Progress) -> list[str]:
-    """Put each job in `found` as it ended; the names of the runs whose job has not ended in time."""
-    late = []
-    for number, job in enumerate(found):
-        try:
-            found[number] = follow(client, job, deadline, progress)
-            progress.note_all(_describe(found[number]))
-        except WaitTimedOut as error:
-            found[number] = error.job
-            progress.note(error.message)
-            late.append(str(job["run"]))
-    return late
+def _wait(client: Client, found: Sequence[JsonObject], deadline: Deadline) -> Asked:
+    """Wait for the jobs, and tell of those that have ended."""
+    waited = wait_for_each(client, [job["token"] for job in found], deadline)
+    for job in filter(has_ended, waited.found):
+        tell("\n".join(_describe(job)))
+    return waited
 
 
 def _describe(job: JsonObject) -> Iterable[str]:

@@ -12,7 +12,7 @@ from ..job_details import page_lines, plain_lines
 from ..options import output_option, patience_options, url_option
 from ..render import terminal_width, write_json, write_lines
 from ..together import wait_for_each
-from ..tokens import ask_each
+from ..tokens import ask_each, steer_each
 from ..waiting import Deadline, Patience
 from .jobs_list import list_jobs
 
@@ -78,7 +78,7 @@ def cancel(tokens: tuple[str, ...], comment: str | None, address: Address, outpu
     Exits with 0 when all requests were taken, else with 1.
     """
     client = Client(address)
-    asked = ask_each(tokens, lambda token: client.cancel(token, comment))
+    asked = steer_each(tokens, lambda token: client.cancel(token, comment))
     _write(asked.found, output)
     sys.exit(asked.exit_code)
 
@@ -92,7 +92,7 @@ def retry(tokens: tuple[str, ...], address: Address, output: str) -> None:
 
     Exits with 0 when all requests were taken, else with 1.
     """
-    asked = ask_each(tokens, Client(address).retry)
+    asked = steer_each(tokens, Client(address).retry)
     _write(asked.found, output)
     sys.exit(asked.exit_code)
 

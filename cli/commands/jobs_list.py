@@ -16,7 +16,7 @@ from ..options import output_option, patience_options, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
 from ..timestamps import shown_span
 from ..together import wait_for_each
-from ..tokens import ask_each
+from ..tokens import steer_each
 from ..waiting import Deadline, Patience, has_ended
 
 PAGE = 1000
@@ -109,7 +109,7 @@ def _show(client: Client, query: Query, tokens: Sequence[str], limit: int | None
 
 def _kill(client: Client, chosen: Sequence[JsonObject], comment: str | None) -> tuple[int, list[JsonObject]]:
     """An exit code, and the jobs as they are after all of them were asked to stop."""
-    asked = ask_each([job["token"] for job in chosen if not has_ended(job)], partial(_cancel, client, comment))
+    asked = steer_each([job["token"] for job in chosen if not has_ended(job)], partial(_cancel, client, comment))
     return asked.exit_code, _replaced(chosen, asked.found)
 
 

@@ -73,6 +73,50 @@ def test_ctrl_c_while_it_waits_says_how_to_go_on(daemon: Daemon, reports: Path) 
     assert stderr == f"storectl: The job goes on. To wait for it again: storectl jobs wait {TOKEN}\n"
 
 
+@pytest.mark.parametrize(("count", "then"), [(2, "To wait for them again: storectl jobs wait {}"), (6, "The same {}")])
+def test_ctrl_c_while_it_waits_for_several_jobs_says_how_to_go_on(daemon: Daemon, count: int, then: str) -> None:
+    tokens = [f"job{number}" for number in range(count)]
+    daemon.add_job("done", status="completed")
+    answer = threading.Event()
+
+    async def keep_waiting(request: web.Request) -> web.StreamResponse:
+        await asyncio.to_thread(answer.wait, 30)
+        return web.Response()
+
+    for token in tokens:
+        daemon.add_job(token)
+    daemon.polls.extend([keep_waiting] * count)
+    with storectl(daemon, "jobs", "wait", "done", *tokens) as process:
+        for _ in range(count + 1):
+            read_until(process, "Job ")
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+        answer.set()
+    assert process.returncode == 130
+    many = f"command waits again for the {count} that had not ended."
+    assert stderr == f"storectl: The jobs go on. {then.format(' '.join(tokens) if count == 2 else many)}\n"
+
+
+def test_ctrl_c_while_jobs_are_cancelled_tells_how_far_it_came(daemon: Daemon) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    async def keep_waiting(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await asyncio.to_thread(answer.wait, 30)
+        return web.Response()
+
+    for token in "abc":
+        daemon.add_job(token)
+    daemon.replace_next("cancel", daemon.cancel, keep_waiting)
+    with storectl(daemon, "jobs", "cancel", "a", "b", "c") as process:
+        assert asked.wait(30)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+        answer.set()
+    assert (process.returncode, stdout) == (130, "")
+    assert stderr == "storectl: Interrupted at job 2 of 3; `storectl jobs show TOKEN...` tells how they are now.\n"
+
+
 def test_ctrl_c_while_it_uploads_stores_nothing(daemon: Daemon, reports: Path) -> None:
     (reports / "a.c").write_bytes(random.Random(1).randbytes(64 << 20))
     uploading = threading.Event()
@@ -145,6 +189,22 @@ def test_on_a_terminal_progress_leaves_only_the_summary(daemon: Daemon, reports:
     assert (process.returncode, stdout) == (0, "")
     assert "\x1b[" in shown
     assert shown.endswith("Stored run 'shop': 1 report (1 new).\r\n")
+
+
+def test_on_a_terminal_several_jobs_have_a_row_each_and_none_stays(daemon: Daemon) -> None:
+    daemon.add_job("abcdefghijk", run="shop")
+    daemon.add_job("nopqrstuvwx", run="shelf")
+    daemon.script.extend([{"status": "completed"}] * 2)
+    terminal, other_side = pty.openpty()
+    with storectl(daemon, "jobs", "wait", "abcdefghijk", "nopqrstuvwx", "-o", "json", stderr=other_side) as process:
+        os.close(other_side)
+        shown = read_terminal(terminal)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+    rows = [text for text in ("All 2 jobs", "2 of 2", "abcdefgh shop", "nopqrstu shelf", "Completed") if text in shown]
+    assert len(rows) == 5
+    # Each of the three lines is erased.
+    assert shown.count("\x1b[2K") >= 3
 
 
 def read_terminal(terminal: int) -> str:
