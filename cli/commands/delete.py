@@ -14,6 +14,7 @@ from ..errors import NOT_ENDED, Refused, Usage, jobs_exit_code
 from ..notices import tell
 from ..options import output_option, patience_options, url_option
 from ..progress import Progress, open_progress
+from ..questions import confirm
 from ..render import write_json, write_lines
 from ..retries import is_busy, persist
 from ..summary import amount, describe_comments
@@ -108,7 +109,7 @@ def _confirm(names: Sequence[str], address: Address, *, yes: bool, named: bool) 
     if sys.stdin.isatty() and sys.stderr.isatty():
         shown = ", ".join(map(repr, names[:NAMED])) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
         what = "run" if len(names) == 1 else f"{len(names)} runs:"
-        click.confirm(f"Delete {what} {shown} of product {address.product!r} for ever?", abort=True, err=True)
+        confirm(f"Delete {what} {shown} of product {address.product!r} for ever?")
     elif not named:
         raise Usage(f"{len(names)} runs would be deleted. Say --yes to do so without being asked.")
 

@@ -11,6 +11,7 @@ from ..client import Client, JsonObject
 from ..errors import Usage
 from ..notices import tell
 from ..options import output_option, url_option
+from ..questions import confirm
 from ..render import Column, one_line, tabulate, terminal_width, write_json, write_json_list, write_lines
 
 MOST = 2**31 - 1
@@ -132,7 +133,7 @@ def remove(endpoint: str, yes: bool, address: Address) -> None:
     if not yes:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise Usage(f"Product {endpoint!r} would be removed. Say --yes to do so without being asked.")
-        click.confirm(f"Remove product {endpoint!r} for ever?", abort=True, err=True)
+        confirm(f"Remove product {endpoint!r} for ever?")
     client.remove_product(endpoint)
     tell(f"Product {endpoint!r} was removed.")
 

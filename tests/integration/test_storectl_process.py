@@ -10,7 +10,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -36,11 +36,13 @@ def reports(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def storectl(daemon: Daemon, *arguments: str, stderr: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+def storectl(
+    daemon: Daemon, *arguments: str, stdin: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
     """A running storectl; killed at the end if it still runs."""
     process = subprocess.Popen(
         [sys.executable, "-m", "storaged_cli", *arguments],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
@@ -71,6 +73,16 @@ def test_ctrl_c_while_it_waits_says_how_to_go_on(daemon: Daemon, reports: Path) 
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
     assert stderr == f"storectl: The job goes on. To wait for it again: storectl jobs wait {TOKEN}\n"
+
+
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """SIGINT until it ends: Python does not see one that comes after a prompt was written, before it reads."""
+    for _ in range(30):
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1)
+            return
+    pytest.fail("it did not end")
 
 
 @pytest.mark.parametrize(("count", "then"), [(2, "To wait for them again: storectl jobs wait {}"), (6, "The same {}")])
@@ -115,6 +127,21 @@ def test_ctrl_c_while_jobs_are_cancelled_tells_how_far_it_came(daemon: Daemon) -
         answer.set()
     assert (process.returncode, stdout) == (130, "")
     assert stderr == "storectl: Interrupted at job 2 of 3; `storectl jobs show TOKEN...` tells how they are now.\n"
+
+
+def test_ctrl_c_at_a_question_does_nothing_and_says_so(daemon: Daemon) -> None:
+    terminal, other_side = pty.openpty()
+    with storectl(daemon, "del", "-n", "shop", stdin=other_side, stderr=other_side) as process:
+        os.close(other_side)
+        shown = b""
+        while b"[y/N]: " not in shown:
+            shown += os.read(terminal, 4096)
+        interrupt(process)
+        rest = read_terminal(terminal)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert rest.endswith("\r\nstorectl: Interrupted: nothing was done.\r\n")
+    assert daemon.requests == []
 
 
 def test_ctrl_c_while_it_uploads_stores_nothing(daemon: Daemon, reports: Path) -> None:
