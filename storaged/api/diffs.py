@@ -24,8 +24,8 @@ from storaged.api.reports import (
     Position,
     ReportListQuery,
     ReportQuery,
+    next_page,
     page_limit,
-    write_cursor,
 )
 from storaged.api.uploads import READ_SIZE, body_of, check_length
 from storaged.errors import BadRequest, UploadIncomplete
@@ -91,12 +91,12 @@ async def get_diff(request: web.Request) -> web.Response:
             product.id,
             query.where(),
             order=query.order(),
-            after=query.after,
+            after=query.cursor(),
             limit=page_limit(query),
             details=query.details,
             diff=diff,
         )
-    return await large_json_response({"reports": page.reports, "next": write_cursor(page.following)})
+    return await large_json_response({"reports": page.reports, "next": next_page(query.order(), page.following)})
 
 
 async def post_diff(request: web.Request) -> web.StreamResponse:

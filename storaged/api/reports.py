@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, NotRequired
 
@@ -45,26 +46,42 @@ Note = tuple[int, str, int, int, int, int, str]
 Length = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
-CURSOR = re.compile(r"([0-9]{1,18})-((?:[0-9a-f]{2})*)")
+SORTS = "|".join(ReportSort)
+CURSOR = re.compile(rf"(-?)({SORTS})\.([0-9]{{1,18}})-((?:[0-9a-f]{{2}})*)")
 
 
-def _read_cursor(text: Any) -> ReportCursor:
+@dataclass(frozen=True, slots=True)
+class PageStart:
+    """Where a page begins, and in which order that is meant."""
+
+    order: ReportOrder
+    cursor: ReportCursor
+
+
+def _read_start(text: Any) -> PageStart:
     found = CURSOR.fullmatch(text)
     if found is None:
         raise ValueError("is no `next` of a list of reports")
-    return ReportCursor(key=bytes.fromhex(found[2]).decode(errors="replace").replace("\0", ""), id=int(found[1]))
+    key = bytes.fromhex(found[4]).decode(errors="replace").replace("\0", "")
+    return PageStart(ReportOrder(ReportSort(found[2]), bool(found[1])), ReportCursor(key, int(found[3])))
 
 
-def write_cursor(cursor: ReportCursor | None) -> str | None:
-    """What `after` takes: the id and, in hex, the key; None where there is no next page."""
-    return None if cursor is None else f"{cursor.id}-{cursor.key.encode().hex()}"
+def next_page(order: ReportOrder, following: ReportCursor | None) -> str | None:
+    """What `after` takes: the order, the id and, in hex, the key; None where there is no next page."""
+    if following is None:
+        return None
+    return f"{'-' if order.reverse else ''}{order.sort}.{following.id}-{following.key.encode().hex()}"
 
 
-Cursor = Annotated[
-    ReportCursor,
-    BeforeValidator(_read_cursor),
+After = Annotated[
+    PageStart,
+    BeforeValidator(_read_start),
     WithJsonSchema(
-        {"type": "string", "pattern": "^[0-9]{1,18}-([0-9a-f]{2})*$", "description": "`next` of the page before."}
+        {
+            "type": "string",
+            "pattern": f"^-?({SORTS})\\.[0-9]{{1,18}}-([0-9a-f]{{2}})*$",
+            "description": "`next` of the page before; its order goes before `sort` and `reverse`.",
+        }
     ),
 ]
 
@@ -112,8 +129,15 @@ class ReportListQuery(ReportFilterQuery):
 
 
 class ReportQuery(ReportListQuery):
-    after: Cursor | None = None
+    after: After | None = None
     limit: int = Field(500, ge=1, le=PAGE_LIMIT)
+
+    def order(self) -> ReportOrder:
+        """Pages of different orders do not follow each other."""
+        return super().order() if self.after is None else self.after.order
+
+    def cursor(self) -> ReportCursor | None:
+        return None if self.after is None else self.after.cursor
 
 
 class ReportOptions(Query):
@@ -196,11 +220,11 @@ async def list_reports(request: web.Request) -> web.Response:
             product.id,
             query.where(),
             order=query.order(),
-            after=query.after,
+            after=query.cursor(),
             limit=page_limit(query),
             details=query.details,
         )
-    return await large_json_response({"reports": page.reports, "next": write_cursor(page.following)})
+    return await large_json_response({"reports": page.reports, "next": next_page(query.order(), page.following)})
 
 
 async def summarize_reports(request: web.Request) -> web.Response:
