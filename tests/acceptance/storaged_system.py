@@ -53,13 +53,12 @@ class Storaged:
 
     def reports(self, run: str) -> list[Report]:
         """Every report of a run, of every detection status, with its bug path; none of an unknown run."""
-        query = {"run": run, "details": "true", "limit": PAGE, "detection_status": DETECTION_STATUSES}
+        query: dict[str, Any] = {"run": run, "details": "true", "limit": PAGE, "detection_status": DETECTION_STATUSES}
         found: list[dict[str, Any]] = []
-        after: int | None = 0
-        while after is not None:
-            page = self._get(f"{PRODUCT}/reports?{urlencode({**query, 'after': after}, doseq=True)}")
+        while query:
+            page = self._get(f"{PRODUCT}/reports?{urlencode(query, doseq=True)}")
             found += page["reports"] if page else []
-            after = page["next"] if page else None
+            query = query | {"after": page["next"]} if page and page["next"] else {}
         return sorted((_report(raw, self._sources(raw["id"])) for raw in found), key=sort_key)
 
     def history(self, run: str) -> list[Store]:
