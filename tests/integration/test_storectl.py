@@ -475,16 +475,6 @@ def test_of_several_jobs_a_refused_one_and_a_late_one_are_told_apart(daemon: Dae
     )
 
 
-def test_a_daemon_that_is_away_for_long_ends_the_wait_for_several_jobs_and_is_told_once(daemon: Daemon) -> None:
-    daemon.add_job("a")
-    daemon.add_job("b")
-    daemon.polls.extend([hang_up] * 100)
-    result = storectl(daemon, "jobs", "wait", "a", "b", "--give-up", "1")
-    assert result.exit_code == 1
-    assert result.stderr.count("asking again until it can be reached.") == 1
-    assert "The jobs may go on. To wait for them again: storectl jobs wait a b\n" in result.stderr
-
-
 def test_jobs_are_cancelled_with_a_comment(daemon: Daemon) -> None:
     daemon.add_job()
     assert storectl(daemon, "jobs", "cancel", TOKEN, "--comment", "wrong branch").exit_code == 0

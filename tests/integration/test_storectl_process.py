@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.integration.storectl_daemon import TOKEN, Daemon, serve
+from tests.integration.storectl_daemon import TOKEN, Daemon, hang_up, serve
 
 REPORT = b"""<?xml version="1.0" encoding="UTF-8"?>
 <plist version="1.0"><dict><key>files</key><array><string>a.c</string></array></dict></plist>"""
@@ -199,6 +199,17 @@ def test_a_restart_of_the_daemon_does_not_end_the_wait() -> None:
     assert process.returncode == 0
     assert "The daemon answers again.\n" in stderr
     assert "status: completed\n" in stdout
+
+
+def test_a_daemon_that_is_away_for_long_ends_the_wait_for_several_jobs_and_is_told_once(daemon: Daemon) -> None:
+    daemon.add_job("a")
+    daemon.add_job("b")
+    daemon.polls.extend([hang_up] * 100)
+    with storectl(daemon, "jobs", "wait", "a", "b", "--give-up", "1") as process:
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert stderr.count("asking again until it can be reached.") == 1
+    assert stderr.endswith("The jobs may go on. To wait for them again: storectl jobs wait a b\n")
 
 
 def test_on_a_terminal_progress_leaves_only_the_summary(daemon: Daemon, reports: Path) -> None:
