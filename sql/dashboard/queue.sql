@@ -1,5 +1,6 @@
--- How much waits and runs now, in all (product `*`) and for each product that has something; `-`: jobs without product.
+-- How much waits and runs now, in all and for each product that has something.
 --
+-- product              `*` is all, `-` are jobs without product
 -- waiting              jobs that are enqueued and have not started
 -- blocked              those of them that wait for an older job of their own run; more slots would not start them
 -- running              jobs that run now, on any node

@@ -1,19 +1,19 @@
 """The operator's questions to the queue: the queries of sql/dashboard/, as they stand there."""
 
-import asyncio
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from storaged.database.engine import Engine
 from storaged.database.sql import Connection, sql_folder
+from storaged.fresh import Fresh
 
 Row = dict[str, Any]
 
-NAMES = ("queue", "waiting", "waits", "processing", "latest", "failures", "failed", "nodes", "running")
+NAMES = ("queue", "waiting", "waits", "processing", "latest", "failures", "failed", "nodes", "running", "database")
 
 _ABOUT = re.compile(r"(?:--[^\n]*\n)+")
 
@@ -62,17 +62,12 @@ class Dashboard:
 
     def __init__(self, engine: Engine, fresh_seconds: float = 1.0) -> None:
         self._engine = engine
-        self._fresh_seconds = fresh_seconds
-        self._answers: dict[str, tuple[float, Answer]] = {}
-        self._locks = {name: asyncio.Lock() for name in QUERIES}
+        self._answers = {name: Fresh(partial(self._ask, name), fresh_seconds) for name in QUERIES}
 
     async def answer(self, name: str) -> Answer:
         """The query's answer, at most `fresh_seconds` old. Raises DatabaseUnavailable."""
-        async with self._locks[name]:
-            read_at, known = self._answers.get(name, (0.0, None))
-            if known is not None and time.monotonic() - read_at < self._fresh_seconds:
-                return known
-            async with self._engine.connect() as conn:
-                answer = Answer(datetime.now(UTC), await ask(conn, name))
-            self._answers[name] = time.monotonic(), answer
-            return answer
+        return await self._answers[name].get()
+
+    async def _ask(self, name: str) -> Answer:
+        async with self._engine.connect() as conn:
+            return Answer(datetime.now(UTC), await ask(conn, name))

@@ -1,6 +1,7 @@
 """Claims jobs and runs them: one task a job, heartbeats for all, and an end for each, whatever happens."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,7 @@ from storaged.errors import (
     UploadGone,
     WorkerDied,
 )
+from storaged.metrics import Metrics
 from storaged.model import Claim, JobKind, JobStatus, Reason
 from storaged.queue import jobs, nodes, rescue
 from storaged.queue.rescue import Rescuer
@@ -107,6 +109,7 @@ class Runner:
         wakeups: Wakeups,
         execute: Mapping[JobKind, Execute],
         settled: Settled,
+        metrics: Metrics,
         options: RunnerOptions,
     ) -> None:
         """`wakeups` is open for `node`; `settled` is told of each job that ended here, once the database knows it."""
@@ -116,9 +119,15 @@ class Runner:
         self._subscription = wakeups.subscribe()
         self._execute = execute
         self._settled = settled
+        self._metrics = metrics
         self._options = options
         self._running: dict[UUID, Running] = {}
         self._stopping = asyncio.Event()
+
+    @property
+    def running(self) -> int:
+        """How many jobs run here now."""
+        return len(self._running)
 
     def stop(self) -> None:
         """Claim no more; `run` returns when what runs has ended or was stopped after the grace time."""
@@ -149,11 +158,13 @@ class Runner:
             return
         for claim in claims:
             log.info("job claimed", token=claim.token, run=claim.run, attempt=claim.attempt)
+            self._metrics.job_claimed(claim.kind, claim.waited_seconds)
             task = tasks.create_task(self._run_job(claim))
             self._running[claim.lease_id] = Running(claim, task)
 
     async def _run_job(self, claim: Claim) -> None:
         """Run one job to its end; raises nothing, whatever the job does."""
+        started = time.monotonic()
         try:
             settle = await self._attempt(claim)
             self._running[claim.lease_id].settling = True
@@ -163,6 +174,7 @@ class Runner:
             self._subscription.wake()
         if status is not None:
             log.info("job ended", token=claim.token, status=status)
+            self._metrics.job_settled(claim.kind, status, time.monotonic() - started)
             await self._settled(claim, status)
 
     async def _attempt(self, claim: Claim) -> Settle:
@@ -258,6 +270,7 @@ class Runner:
             self._end(beat.cancelling, Stop.CANCEL)
             self._end(leases - beat.held, Stop.LEASE_LOST)
             for job in lost:
+                self._metrics.job_rescued(job.kind, job.status)
                 log.warning("a claim was lost on the way", token=job.token, run=job.run, status=job.status)
 
     def _end(self, leases: Iterable[UUID], reason: Stop) -> None:
