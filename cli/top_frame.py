@@ -11,19 +11,21 @@ from .render import cut, display_width, one_line
 Row: TypeAlias = Mapping[str, Any]
 Lines: TypeAlias = list[Text]
 
-ARROWS = {"growing": "↑", "shrinking": "↓", "steady": "→"}
+ARROWS: Mapping[str | None, str] = {"growing": "↑", "shrinking": "↓", "steady": "→"}
 BAD, WARN, GOOD, FAINT, TITLE = "bold red", "yellow", "green", "bright_black", "bold cyan"
 OLD_WAIT_SECONDS = 300
 BAR_WIDTH = 16
-ALL = "*"
+PSEUDO_PRODUCTS: Mapping[str, str] = {"*": "all", "-": "(no product)"}
 UNLIMITED = 10_000
+HEADER_LINES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """How the daemon was asked: its name in the title, and since when and why it has not answered."""
+    """How the daemon was asked: its name for the title, a hint to the user, since when and why it does not answer."""
 
     name: str
+    hint: str = ""
     silent_seconds: float | None = None
     trouble: str = ""
 
@@ -55,6 +57,9 @@ def frame(overview: Row, contact: Contact, width: int, height: int | None = None
     shown = list(fixed)
     for section, count in zip(sections, share(sections, room), strict=True):
         shown += [Text(), section.title, *fit(section.lines, count)]
+    if contact.silent_seconds is not None:
+        for stale in shown[HEADER_LINES:]:
+            stale.stylize("dim")
     return shown[:height]
 
 
@@ -84,17 +89,23 @@ def fit(lines: Lines, count: int) -> Lines:
 def header(overview: Row, contact: Contact, width: int) -> Iterator[Text]:
     """Who answers and how the nodes are; then what this node has, or since when nobody answers."""
     node = overview["node"]
-    states = [row["state"] for row in overview["nodes"]]
-    alive = states.count("alive")
-    title = Text(f"storaged {one_line(node['version'])}  ", "bold")
-    title.append(one_line(contact.name), "")
-    title.append(
-        f"  {alive} of {len(states)} node{'' if len(states) == 1 else 's'} alive", style_of(alive < len(states))
-    )
-    title.append(f"  {node['listener']}", style_of(node["listener"] != "listening", WARN))
-    title.append(f"  up {span(node['up_seconds'])}", FAINT)
+    title = Text.assemble((f"storaged {one_line(node['version'])}", "bold"), f"  {one_line(contact.name)}")
+    if contact.silent_seconds is None:
+        title.append_text(states(overview["nodes"]))
+        title.append(f"  {node['listener']}", GOOD if node["listener"] == "listening" else WARN)
+        title.append(f"  up {span(node['up_seconds'])}", FAINT)
+    title.append(f"  {contact.hint}", FAINT)
     yield cropped(title, width)
     yield cropped(silence(contact) if contact.silent_seconds is not None else facts(overview), width)
+
+
+def states(nodes: Sequence[Row]) -> Text:
+    """How many live, and, if not all do, how many do not."""
+    alive = [row["state"] for row in nodes].count("alive")
+    told = Text(f"  {counted(alive, 'node')} alive", GOOD)
+    if alive < len(nodes):
+        told.append(f", {len(nodes) - alive} not", BAD)
+    return told
 
 
 def silence(contact: Contact) -> Text:
@@ -106,49 +117,41 @@ def facts(overview: Row) -> Text:
     parts = [
         f"slots {node['running_jobs']}/{node['job_slots']}",
         f"workers {node['busy_worker_processes']}/{node['worker_processes']}",
-        f"spool {size(node['spool_bytes'])} ({size(node['spool_free_bytes'])} free)",
+        f"spool {size(node['spool_bytes'])}, {size(node['spool_free_bytes'])} free",
         f"database {size(database.get('database_bytes', 0))}",
-        f"{node['waiters']} wait for jobs",
+        f"waiters {node['waiters']}",
     ]
     if node["worker_crashes"]:
-        parts.append(f"{node['worker_crashes']} worker crashes")
+        parts.append(counted(node["worker_crashes"], "crash", "es"))
     return Text("  ".join(parts), FAINT)
 
 
 def periods(overview: Row, width: int) -> Iterator[Text]:
-    """Waits and processing side by side, a line for each period."""
-    gap = "    " if width >= 100 else " "
-    titles = ("median", "p90", "p99")
-    yield line(
-        [Cell("", 9), *columns(["waited"], 8, TITLE), *columns(titles, 7, TITLE), Cell("", 2)]
-        + [Cell(gap, len(gap)), *columns(["done/min"], 8, TITLE), *columns(titles, 7, TITLE), Cell("", 2)]
-        + columns(["failed"], 7, TITLE)
-    )
+    """A line for each period: how many started and their waits, how many were done and how long they took."""
+    gap = Cell("", 5 if width >= 100 else 1)
+    waits = columns(["started", "waited", "90%", "99%"], 7, TITLE)
+    works = columns(["per min", "took", "90%", "99%"], 7, TITLE)
+    yield line([Cell("LAST", 10, TITLE), *waits, Cell("", 2), gap, *works, Cell("", 2), *columns(["failed"], 7, TITLE)])
     for wait, work in zip(overview["waits"], overview["processing"], strict=True):
         bad = work["failed"] + work["dropped"]
-        yield line(
-            [Cell(wait["period"], 9), *columns([f"{wait['jobs']:,}"], 8), *times(wait), trend(wait)]
-            + [Cell(gap, len(gap)), *columns([f"{work['per_minute']:,.1f}"], 8), *times(work), trend(work)]
-            + columns([f"{bad:,}"], 7, WARN if bad else "")
-        )
+        waits = [*columns([f"{wait['jobs']:,}"], 7), *times(wait), trend(wait)]
+        works = [*columns([f"{work['per_minute']:,.1f}"], 7), *times(work), trend(work)]
+        yield line([Cell(wait["period"], 10), *waits, gap, *works, *columns([f"{bad:,}"], 7, WARN if bad else "")])
 
 
 def queue(overview: Row, width: int) -> Section:
     total, *products = overview["queue"]
     name = min(40, width - 40)
     title = line([Cell("QUEUE", name, TITLE), *columns(["waiting", "blocked", "running", "oldest"], 9, TITLE)])
-    rows = [total, *products] if len(products) != 1 else products
-    return Section(title, [product_line(row, name) for row in rows], least=2)
+    return Section(title, [product_line(row, name) for row in (total, *products)], least=2)
 
 
 def product_line(row: Row, name: int) -> Text:
     oldest = row["oldest_wait_seconds"]
     old = oldest is not None and oldest >= OLD_WAIT_SECONDS
-    return line(
-        [Cell("all" if row["product"] == ALL else row["product"], name)]
-        + columns([f"{row[column]:,}" for column in ("waiting", "blocked", "running")], 9)
-        + columns([span(oldest)], 9, WARN if old else "")
-    )
+    counts = columns([f"{row[column]:,}" for column in ("waiting", "blocked", "running")], 9)
+    product = Cell(PSEUDO_PRODUCTS.get(row["product"]) or row["product"], name)
+    return line([product, *counts, *columns([span(oldest)], 9, WARN if old else "")])
 
 
 def running(overview: Row, width: int) -> Section:
@@ -211,7 +214,7 @@ def times(row: Row) -> list[Cell]:
 
 def trend(row: Row) -> Cell:
     style = {"growing": BAD, "shrinking": GOOD}.get(row["trend"], FAINT)
-    return Cell(" " + ARROWS.get(row["trend"], " "), 2, style)
+    return Cell(ARROWS.get(row["trend"], ""), 2, style, right=True)
 
 
 def columns(texts: Sequence[str], width: int, style: str = "") -> list[Cell]:
@@ -231,7 +234,8 @@ def amount(done: int, total: int) -> str:
 
 
 UNITS: tuple[tuple[float, Callable[[float], str]], ...] = (
-    (10, lambda seconds: f"{seconds:.2f}s"),
+    (1, lambda seconds: f"{1000 * seconds:.0f}ms"),
+    (10, lambda seconds: f"{seconds:.1f}s"),
     (60, lambda seconds: f"{seconds:.0f}s"),
     (3600, lambda seconds: f"{seconds // 60:.0f}m{seconds % 60:02.0f}s"),
     (86400, lambda seconds: f"{seconds // 3600:.0f}h{seconds % 3600 // 60:02.0f}m"),
@@ -239,7 +243,7 @@ UNITS: tuple[tuple[float, Callable[[float], str]], ...] = (
 
 
 def span(seconds: float | None) -> str:
-    """A length of time in at most six letters or so: 0.12s, 45s, 4m05s, 3h20m, 2d03h; - for none."""
+    """A length of time in at most six letters: 120ms, 4.5s, 45s, 4m05s, 3h20m, 2d03h; - for none."""
     if seconds is None:
         return "-"
     for limit, tell in UNITS:
@@ -257,8 +261,9 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def style_of(bad: bool, style: str = BAD) -> str:
-    return style if bad else GOOD
+def counted(count: int, name: str, plural: str = "s") -> str:
+    """1 node, 2 nodes."""
+    return f"{count} {name}{'' if count == 1 else plural}"
 
 
 def line(cells: Sequence[Cell]) -> Text:

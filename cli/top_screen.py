@@ -23,6 +23,7 @@ from .top_frame import Contact, frame
 
 QUIT_KEYS = {b"q", b"Q", b"\x03"}
 PLAIN_WIDTH = 120
+HINT = "q quits"
 
 Answer = JsonObject | StorectlError
 
@@ -85,9 +86,9 @@ class View:
             self._overview, self._trouble, self._answered_at = answer, None, time.monotonic()
 
     def draw(self, live: Live) -> None:
-        contact = Contact(self._name)
+        contact = Contact(self._name, HINT)
         if self._trouble is not None:
-            contact = Contact(self._name, time.monotonic() - self._answered_at, self._trouble)
+            contact = Contact(self._name, HINT, time.monotonic() - self._answered_at, self._trouble)
         size = live.console.size
         live.update(Group(*frame(self._overview, contact, size.width, size.height)), refresh=True)
 
