@@ -94,7 +94,7 @@ def header(overview: Row, contact: Contact, width: int) -> Iterator[Text]:
         title.append_text(states(overview["nodes"]))
         title.append(f"  {node['listener']}", GOOD if node["listener"] == "listening" else WARN)
         title.append(f"  up {span(node['up_seconds'])}", FAINT)
-    title.append(f"  {contact.hint}", FAINT)
+    title.append(f"  {contact.hint}" if contact.hint else "", FAINT)
     yield cropped(title, width)
     yield cropped(silence(contact) if contact.silent_seconds is not None else facts(overview), width)
 
