@@ -29,6 +29,7 @@ LARGEST_PAGE = 5000
 COMPARISON_SECONDS = 600.0
 """An archive is parsed before the answer comes, and others may be before it."""
 STALL_SECONDS = 120.0
+OVERVIEW_SECONDS = 10.0
 HASHES_PER_QUESTION = 10_000
 
 
@@ -95,6 +96,13 @@ class Client:
 
     def remove_product(self, endpoint: str) -> None:
         self._request("DELETE", _product_path(endpoint))
+
+    def overview(self) -> JsonObject:
+        """What an operator looks at first; an answer that takes long is none."""
+        answer = self._request("GET", "/ops", seconds=OVERVIEW_SECONDS)
+        if isinstance(answer, dict) and {"node", "queue", "running"} <= answer.keys():
+            return answer
+        raise NotADaemon(f"The answer of {self.address.base} is no overview: is it a storaged daemon?")
 
     def runs(self) -> Iterator[JsonObject]:
         return self._pages(f"{self._product}/runs", "runs")

@@ -10,6 +10,7 @@ from .errors import Interrupted
 COMMANDS = {
     "store": "Store the results of an analysis as a run.",
     "jobs": "Follow and steer what the daemon is at.",
+    "top": "Watch the queue: depth, waits, throughput, what runs, what failed.",
     "runs": "List the runs of a product.",
     "results": "List the reports of a run.",
     "sum": "Count the reports of runs by checker.",

@@ -13,6 +13,7 @@ from storaged import daemon
 from storaged.database.embedded import psql_command, stop_embedded
 from storaged.database.engine import open_connection
 from storaged.database.migrate import migrate as apply
+from storaged.database.sql import sql_folder
 from storaged.errors import StoragedError
 from storaged.logs import configure_logs
 from storaged.quickstart import quickstart
@@ -149,6 +150,12 @@ def psql(config: Path | None, arguments: tuple[str, ...], **flags: Any) -> None:
     settings = load_settings(config, **flags)
     command, environment = psql_command(settings.postgres_dir, settings.pg_bindir)
     sys.exit(subprocess.run([*command, *arguments], env=environment, check=False).returncode)
+
+
+@main.command()
+def dashboard() -> None:
+    """Print the folder of the operator's queries: `storaged psql -f "$(storaged dashboard)/queue.sql"` runs one."""
+    click.echo(sql_folder() / "dashboard")
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:

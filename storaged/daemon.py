@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -16,20 +16,23 @@ from pathlib import Path
 import structlog
 
 from storaged.api.app import make_app, serve_app
-from storaged.api.keys import Services
+from storaged.api.keys import Services, Work
 from storaged.database.embedded import open_embedded
 from storaged.database.engine import Engine, open_connection, open_engine
 from storaged.database.migrate import installation_id, migrate
 from storaged.errors import ListenError
+from storaged.fresh import Fresh
 from storaged.ingest.chunks import warm_up
 from storaged.ingest.pipeline import StorePipeline
 from storaged.ingest.unstored import UnstoredArchives
 from storaged.ingest.values import ArchiveLimits
+from storaged.metrics import Metrics
 from storaged.model import JobKind
+from storaged.queue.dashboard import Dashboard
 from storaged.queue.rescue import Rescuer
-from storaged.queue.told import open_told
+from storaged.queue.told import Told, open_told
 from storaged.queue.wakeup import Wakeups, open_wakeups
-from storaged.queue.watch import open_watchers
+from storaged.queue.watch import Watchers, open_watchers
 from storaged.settings import Settings
 from storaged.spool.local import LocalSpool
 from storaged.store.severities import Severities, apply_severities
@@ -41,6 +44,9 @@ from storaged.worker.runner import Execute, Runner, RunnerOptions
 from storaged.worker.upkeep import Upkeep
 
 log = structlog.get_logger(__name__)
+
+# Measuring the spool looks at every file in it.
+SPOOL_MEASURED_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Node:
     wakeups: Wakeups
     pool: WorkerPool
     severities: Severities
+    metrics: Metrics
 
     @property
     def scratch(self) -> Path:
@@ -99,6 +106,7 @@ async def open_daemon(settings: Settings) -> AsyncIterator[str]:
             spool=await prepare_spool(settings, engine),
             pool=await stack.enter_async_context(open_warm_pool(settings.workers)),
             wakeups=await stack.enter_async_context(open_wakeups(dsn, node=settings.node_id or address)),
+            metrics=Metrics(),
         )
         await asyncio.to_thread(make_empty, node.scratch)
         upkeep = make_upkeep(node)
@@ -106,10 +114,10 @@ async def open_daemon(settings: Settings) -> AsyncIterator[str]:
         await upkeep.start()
         watchers = await stack.enter_async_context(open_watchers(engine, node.wakeups, settings.poll_seconds))
         told = await stack.enter_async_context(open_told(engine))
-        archives = make_archives(node)
-        services = Services(settings, engine, node.spool, watchers, told, node.wakeups, node.id, archives)
+        runner = make_runner(node, upkeep)
+        services = make_services(node, runner, watchers, told)
         await stack.enter_async_context(serve_app(make_app(services), listener))
-        await stack.enter_async_context(open_work(node, upkeep))
+        await stack.enter_async_context(open_work(runner, upkeep))
         yield f"http://{address}"
 
 
@@ -122,9 +130,8 @@ async def open_warm_pool(processes: int) -> AsyncIterator[WorkerPool]:
 
 
 @asynccontextmanager
-async def open_work(node: Node, upkeep: Upkeep) -> AsyncIterator[None]:
+async def open_work(runner: Runner, upkeep: Upkeep) -> AsyncIterator[None]:
     """Work off the queue, and do the node's chores, while the block runs."""
-    runner = make_runner(node, upkeep)
     async with task_group() as tasks:
         working = tasks.create_task(runner.run())
         async with running(upkeep.rescue(), upkeep.prune(), upkeep.sweep()):
@@ -133,6 +140,36 @@ async def open_work(node: Node, upkeep: Upkeep) -> AsyncIterator[None]:
             finally:
                 runner.stop()
                 await asyncio.wait([working])
+
+
+def make_services(node: Node, runner: Runner, watchers: Watchers, told: Told) -> Services:
+    """What requests need, the runner's state among it."""
+
+    def work() -> Work:
+        workers = node.pool.stats
+        return Work(
+            job_slots=node.settings.concurrent_jobs,
+            running_jobs=runner.running,
+            worker_processes=workers.size,
+            busy_worker_processes=workers.busy,
+            worker_crashes=workers.crashes,
+        )
+
+    return Services(
+        settings=node.settings,
+        engine=node.engine,
+        spool=node.spool,
+        watchers=watchers,
+        told=told,
+        wakeups=node.wakeups,
+        node=node.id,
+        archives=make_archives(node),
+        metrics=node.metrics,
+        dashboard=Dashboard(node.engine),
+        spool_use=Fresh(node.spool.use, SPOOL_MEASURED_SECONDS),
+        work=work,
+        started_at=datetime.now(UTC),
+    )
 
 
 def make_archives(node: Node) -> UnstoredArchives:
@@ -180,6 +217,7 @@ def make_runner(node: Node, upkeep: Upkeep) -> Runner:
         wakeups=node.wakeups,
         execute=execute,
         settled=upkeep.after_job,
+        metrics=node.metrics,
         options=options,
     )
 
@@ -197,6 +235,7 @@ def make_upkeep(node: Node) -> Upkeep:
         dead_after=timedelta(seconds=settings.dead_after_seconds),
         keep_jobs=timedelta(days=settings.keep_jobs_days),
         keep_uploads=timedelta(days=settings.keep_uploads_days),
+        metrics=node.metrics,
     )
 
 

@@ -62,6 +62,27 @@ class DetectionStatus(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+class Reason(StrEnum):
+    """What kind of fault made a job fail or be dropped; docs/operations.md tells what to do about each."""
+
+    # Failed: of the upload, or of storaged.
+    BAD_ARCHIVE = "bad-archive"
+    BAD_RESULT_FILES = "bad-result-files"
+    REPORT_LIMIT = "report-limit"
+    RUN_LIMIT = "run-limit"
+    WORKER_CRASHES = "worker-crashes"
+    INTERNAL_ERROR = "internal-error"
+    TOLD_TO = "told-to"
+    # Dropped.
+    DATABASE = "database"
+    DISK = "disk"
+    UPLOAD_GONE = "upload-gone"
+    SHUTDOWN = "shutdown"
+    NODE_RESTARTED = "node-restarted"
+    NODE_GONE = "node-gone"
+    CLAIM_LOST = "claim-lost"
+
+
 @dataclass(frozen=True, slots=True)
 class Comment:
     """One entry of a job's log."""
@@ -98,6 +119,8 @@ class Job:
     cancel_requested: bool
     consumed: bool
     result: Mapping[str, Any] | None
+    # One of Reason, or of a newer version's.
+    reason: str | None = None
     comments: tuple[Comment, ...] = ()
 
 
@@ -116,6 +139,8 @@ class Claim:
     crashes: int
     lease_id: UUID
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    # From enqueued to started.
+    waited_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,11 +56,14 @@ CREATE TABLE job (
     -- Grows with each change that a waiter is told of.
     sequence          bigint NOT NULL DEFAULT 1,
     result            jsonb,
+    -- Why it failed or was dropped, in a word of a fixed set (Reason in storaged/model.py), to be counted by.
+    reason            text CHECK (reason ~ '^[a-z]+(-[a-z]+)*$'),
     CONSTRAINT job_run_of_product CHECK (run IS NULL OR product_id IS NOT NULL),
     CONSTRAINT job_lease_while_running CHECK ((status = 'running') = (lease_id IS NOT NULL)),
     CONSTRAINT job_node_while_running CHECK (status <> 'running' OR (node IS NOT NULL AND node_instance IS NOT NULL)),
     CONSTRAINT job_finished_when_ended CHECK (
         (status IN ('completed', 'failed', 'cancelled', 'dropped')) = (finished_at IS NOT NULL)),
+    CONSTRAINT job_reason_of_a_bad_end CHECK (reason IS NULL OR status IN ('failed', 'dropped')),
     CONSTRAINT job_head_when_running CHECK (status <> 'running' OR head),
     CONSTRAINT job_head_unfinished CHECK (NOT head OR status IN ('enqueued', 'running'))
 ) WITH (
@@ -79,7 +82,8 @@ CREATE INDEX job_line ON job (product_id, run, id) WHERE status = 'enqueued' AND
 CREATE INDEX job_unfinished ON job (id) WHERE status IN ('allocated', 'enqueued', 'running');
 CREATE INDEX job_unsuccessful ON job (id) WHERE status IN ('failed', 'cancelled', 'dropped');
 CREATE INDEX job_running ON job (node) WHERE status = 'running';
-CREATE INDEX job_finished ON job (finished_at) WHERE finished_at IS NOT NULL;
+-- With what the dashboard's percentiles over a day need: 250 blocks instead of 3800 for 33,000 jobs.
+CREATE INDEX job_finished ON job (finished_at) INCLUDE (status, enqueued_at, started_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE job_comment (
     job_id  bigint NOT NULL REFERENCES job (id) ON DELETE CASCADE,
@@ -127,6 +131,7 @@ SELECT
     job.id, job.token, job.kind, job.product_id, product.endpoint AS product, job.run, job.username, job.summary,
     job.status, job.attempt, job.node, job.priority, job.sequence, job.created_at, job.enqueued_at, job.started_at,
     job.finished_at, job.heartbeat_at, job.phase, job.done, job.total, job.cancel_requested, job.consumed, job.result,
+    job.reason,
     -- [at, who, text] of each, the oldest first; NULL when there is none
     (
         SELECT jsonb_agg(jsonb_build_array(comment.at, comment.who, comment.text) ORDER BY comment.id)

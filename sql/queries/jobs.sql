@@ -91,7 +91,8 @@ WITH RECURSIVE waiting (product) AS (
 )
 SELECT
     claimed.id, claimed.token, claimed.kind, claimed.product_id, product.endpoint AS product, claimed.run,
-    claimed.username, claimed.attempt, claimed.crashes, claimed.lease_id, claimed.arguments
+    claimed.username, claimed.attempt, claimed.crashes, claimed.lease_id, claimed.arguments,
+    extract(epoch FROM claimed.started_at - claimed.enqueued_at)::float8 AS waited_seconds
 FROM claimed
 LEFT JOIN product ON product.id = claimed.product_id
 ORDER BY claimed.turn, claimed.id
@@ -127,6 +128,7 @@ WITH settled AS (
         finished_at = clock_timestamp(),
         crashes = crashes + :crashes,
         result = :result,
+        reason = :reason,
         sequence = sequence + 1
     WHERE id = :id AND lease_id = :lease_id AND (:status <> 'completed' OR NOT cancel_requested)
     RETURNING id, node
@@ -200,6 +202,7 @@ WITH retried AS (
         done = 0,
         total = 0,
         result = NULL,
+        reason = NULL,
         sequence = sequence + 1
     WHERE token = :token AND status IN ('failed', 'dropped')
     RETURNING id

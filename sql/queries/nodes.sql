@@ -105,6 +105,7 @@ WITH orphan AS MATERIALIZED (
         started_at = CASE WHEN outcome <> 'enqueued' THEN started_at END,
         heartbeat_at = CASE WHEN outcome <> 'enqueued' THEN heartbeat_at END,
         phase = CASE WHEN outcome <> 'enqueued' THEN phase END,
+        reason = CASE WHEN outcome = 'dropped' THEN :reason::text END,
         sequence = sequence + 1
     FROM orphan
     WHERE job.id = orphan.id
@@ -116,7 +117,7 @@ SELECT
     'storaged@' || :node,
     concat(
         CASE WHEN outcome = 'cancelled' THEN E'CANCEL!\n' ELSE E'DROPPED!\n' END,
-        format(:reason, was_on),
+        format(:told, was_on),
         CASE
             WHEN outcome = 'enqueued'
                 THEN format(' The job was enqueued again after attempt %s of %s.', attempt, :max_attempts::integer)

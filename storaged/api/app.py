@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from storaged.api.keys import SERVICES, Services
+from storaged.api.metrics import metrics_middleware
 from storaged.api.params import params_middleware
 from storaged.api.problems import problem_middleware
 from storaged.api.routes import add_routes
@@ -18,7 +19,8 @@ REQUEST_LINE_LIMIT = 256 << 10
 
 
 def make_app(services: Services) -> web.Application:
-    app = web.Application(middlewares=[problem_middleware, params_middleware], client_max_size=WHOLE_BODY_LIMIT)
+    middlewares = [metrics_middleware, problem_middleware, params_middleware]
+    app = web.Application(middlewares=middlewares, client_max_size=WHOLE_BODY_LIMIT)
     app[SERVICES] = services
     add_routes(app)
     return app

@@ -31,7 +31,8 @@ class ProgressObject(TypedDict):
 class JobObject(TypedDict):
     """A job; `position` counts those ahead of one that waits, `result` depends on the kind.
 
-    `estimated_seconds` are about what it has to wait yet; null when it does not wait, or nothing is known.
+    `reason` is a word for why it failed or was dropped. `estimated_seconds` are about what it has to wait yet; null
+    when it does not wait, or nothing is known.
     """
 
     token: str
@@ -56,6 +57,7 @@ class JobObject(TypedDict):
     cancel_requested: bool
     consumed: bool
     result: Mapping[str, Any] | None
+    reason: str | None
     comments: list[CommentObject]
 
 
@@ -98,5 +100,6 @@ def job_object(job: Job, position: int | None = None, estimated_seconds: float |
         "cancel_requested": job.cancel_requested,
         "consumed": job.consumed,
         "result": job.result,
+        "reason": job.reason,
         "comments": [{"who": comment.who, "at": comment.at, "text": comment.text} for comment in job.comments],
     }

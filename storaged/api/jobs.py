@@ -169,6 +169,7 @@ async def cancel_job(request: web.Request) -> web.Response:
     async with services.engine.begin() as conn:
         job = await jobs.request_cancel(conn, _token(request), NOBODY, body.comment)
     if job.status is JobStatus.CANCELLED:
+        services.metrics.job_ended(job.kind, job.status)
         await services.spool.delete(job.token)
     return json_response(job_object(job))
 

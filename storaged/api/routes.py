@@ -6,7 +6,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from storaged import errors
-from storaged.api import diffs, health, jobs, products, reports, runs, uploads
+from storaged.api import diffs, health, jobs, metrics, ops, ops_answers, products, reports, runs, uploads
 from storaged.api.encode import JobObject, json_bytes
 from storaged.api.endpoints import JSON, Body, Endpoint
 from storaged.api.openapi import build_document
@@ -15,6 +15,7 @@ from storaged.auth.permissions import Right
 
 PRODUCT = "/api/v1/products/{product}"
 JOB = "/api/v1/jobs/{token}"
+OPS = "/api/v1/ops"
 
 STORED = (errors.DatabaseUnavailable,)
 IN_PRODUCT = (*STORED, errors.ProductNotFound)
@@ -38,6 +39,7 @@ ENDPOINTS = (
         health.Readiness,
         other_answers={HTTPStatus.SERVICE_UNAVAILABLE: health.Readiness},
     ),
+    Endpoint("GET", "/metrics", metrics.get_metrics, Right.OPERATOR, str, media=metrics.TEXT),
     Endpoint("GET", "/api/v1/openapi.json", get_openapi, Right.ANYBODY, dict),
     Endpoint("GET", "/api/v1/products", products.list_products, Right.ANYBODY, products.ProductList, errors=STORED),
     Endpoint(
@@ -220,6 +222,12 @@ ENDPOINTS = (
         Right.JOB_OWNER,
         JobObject,
         errors=(*OF_JOB, errors.NotRetryable),
+    ),
+    Endpoint("GET", OPS, ops.get_ops, Right.OPERATOR, ops_answers.Overview, errors=STORED),
+    Endpoint("GET", f"{OPS}/node", ops.get_node, Right.OPERATOR, ops_answers.NodeObject),
+    *(
+        Endpoint("GET", f"{OPS}/{name}", ops.handler_of(name), Right.OPERATOR, answer, errors=STORED)
+        for name, answer in ops_answers.ANSWERS.items()
     ),
 )
 

@@ -74,6 +74,7 @@ async def body_of(request: web.Request) -> AsyncIterator[bytes]:
     """The body in pieces; raises UploadIncomplete when the client goes away before its end."""
     try:
         async for chunk in request.content.iter_chunked(READ_SIZE):
+            request.app[SERVICES].metrics.bytes_uploaded(len(chunk))
             yield chunk
     except (ClientPayloadError, ConnectionResetError) as error:
         raise UploadIncomplete("The upload ended before it was whole; nothing was stored.") from error

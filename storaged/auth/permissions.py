@@ -11,4 +11,5 @@ class Right(StrEnum):
     PRODUCT_STORE = "product_store"
     PRODUCT_ADMIN = "product_admin"
     JOB_OWNER = "job_owner"
+    OPERATOR = "operator"
     SUPERUSER = "superuser"

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from storaged.database.sql import Connection, load_queries
 from storaged.errors import AlreadyEnded, CancelRequested, IdempotencyConflict, JobNotFound, LeaseLost, NotRetryable
-from storaged.model import Claim, Comment, Job, JobId, JobKind, JobStatus, ProductId, Token, storable
+from storaged.model import Claim, Comment, Job, JobId, JobKind, JobStatus, ProductId, Reason, Token, storable
 
 QUERIES = load_queries("jobs")
 
@@ -169,9 +169,16 @@ async def complete(
     await _settle(conn, claim, JobStatus.COMPLETED, comment, result)
 
 
-async def fail(conn: Connection, claim: Claim, *, comment: str, result: Mapping[str, Any] | None = None) -> None:
-    """End the job `failed` by its own fault; the comment says which. Raises LeaseLost."""
-    await _settle(conn, claim, JobStatus.FAILED, FAILED + comment, result)
+async def fail(
+    conn: Connection,
+    claim: Claim,
+    *,
+    comment: str,
+    reason: Reason | None = None,
+    result: Mapping[str, Any] | None = None,
+) -> None:
+    """End the job `failed` by its own fault; the comment says which, the reason of what kind. Raises LeaseLost."""
+    await _settle(conn, claim, JobStatus.FAILED, FAILED + comment, result, reason=reason)
 
 
 async def cancel(
@@ -188,10 +195,11 @@ async def drop(
     *,
     comment: str,
     heading: str = DROPPED,
+    reason: Reason | None = None,
     result: Mapping[str, Any] | None = None,
 ) -> None:
     """End the job `dropped` by the system's fault; at shutdown the heading is SHUTDOWN. Raises LeaseLost."""
-    await _settle(conn, claim, JobStatus.DROPPED, heading + comment, result)
+    await _settle(conn, claim, JobStatus.DROPPED, heading + comment, result, reason=reason)
 
 
 async def release(conn: Connection, claim: Claim, *, comment: str) -> JobStatus:
@@ -211,8 +219,10 @@ async def record_crash(conn: Connection, claim: Claim, *, limit: int = 3) -> Job
     died = f"A worker process died while it ran this job ({crashes} of {limit} times)."
     if crashes < limit:
         return await _requeue(conn, claim, f"{DROPPED}{died} The job was enqueued again.", crashes=1)
-    reason = f"{died} It is not tried again: the upload may need more memory than there is, or crash the parser."
-    await _settle(conn, claim, JobStatus.FAILED, FAILED + reason, None, crashes=1)
+    comment = (
+        f"{FAILED}{died} It is not tried again: the upload may need more memory than there is, or crash the parser."
+    )
+    await _settle(conn, claim, JobStatus.FAILED, comment, None, crashes=1, reason=Reason.WORKER_CRASHES)
     return JobStatus.FAILED
 
 
@@ -349,6 +359,7 @@ async def _settle(
     result: Mapping[str, Any] | None,
     *,
     crashes: int = 0,
+    reason: Reason | None = None,
 ) -> None:
     settled = await QUERIES["settle_job"].value(
         conn,
@@ -358,6 +369,7 @@ async def _settle(
         comment=None if comment is None else storable(comment),
         crashes=crashes,
         result=None if result is None else dict(result),
+        reason=reason,
     )
     if settled is None:
         await _check_lease(conn, claim)

@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from storaged.database.sql import Connection, load_queries
-from storaged.model import Job
+from storaged.model import Job, Reason
 from storaged.queue import jobs
 
 QUERIES = load_queries("nodes")
@@ -31,7 +31,7 @@ async def drop_own_orphans(conn: Connection, rescuer: Rescuer) -> list[Job]:
     """End the jobs that run under this node's id since its earlier life; returns them as they are now."""
     async with conn.transaction():
         leases = await QUERIES["own_orphans"].fetch(conn, node=rescuer.node, instance=rescuer.instance)
-        return await _rescue(conn, rescuer, [row["lease_id"] for row in leases], OWN)
+        return await _rescue(conn, rescuer, [row["lease_id"] for row in leases], OWN, Reason.NODE_RESTARTED)
 
 
 async def drop_orphans_of_dead_nodes(conn: Connection, rescuer: Rescuer, *, dead_after: timedelta) -> list[Job]:
@@ -43,7 +43,7 @@ async def drop_orphans_of_dead_nodes(conn: Connection, rescuer: Rescuer, *, dead
     async with conn.transaction():
         await QUERIES["bury_nodes"].fetch(conn, node=rescuer.node, instance=rescuer.instance, dead_after=dead_after)
         leases = await QUERIES["orphans_of_nobody"].fetch(conn, dead_after=dead_after)
-        return await _rescue(conn, rescuer, [row["lease_id"] for row in leases], OTHERS)
+        return await _rescue(conn, rescuer, [row["lease_id"] for row in leases], OTHERS, Reason.NODE_GONE)
 
 
 async def drop_lost_claims(
@@ -57,16 +57,17 @@ async def drop_lost_claims(
         leases = await QUERIES["lost_claims"].fetch(
             conn, node=rescuer.node, instance=rescuer.instance, held=list(held), dead_after=dead_after
         )
-        return await _rescue(conn, rescuer, [row["lease_id"] for row in leases], LOST_CLAIM)
+        return await _rescue(conn, rescuer, [row["lease_id"] for row in leases], LOST_CLAIM, Reason.CLAIM_LOST)
 
 
-async def _rescue(conn: Connection, rescuer: Rescuer, leases: Sequence[UUID], reason: str) -> list[Job]:
+async def _rescue(conn: Connection, rescuer: Rescuer, leases: Sequence[UUID], told: str, reason: Reason) -> list[Job]:
     if not leases:
         return []
     rescued = await QUERIES["rescue_jobs"].fetch(
         conn,
         leases=leases,
         node=rescuer.node,
+        told=told,
         reason=reason,
         retry=rescuer.on_orphan == "retry",
         max_attempts=rescuer.max_attempts,

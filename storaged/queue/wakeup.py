@@ -84,12 +84,18 @@ class Wakeups:
         self._lost = asyncio.Event()
         self._connection: Any = None
         self._mode: Literal["listening", "polling"] = "polling"
+        self._reconnects = 0
         self._subscriptions: WeakSet[Subscription] = WeakSet()
 
     @property
     def mode(self) -> Literal["listening", "polling"]:
         """`polling` while notifications do not come, so that waiters depend on their own looks."""
         return self._mode
+
+    @property
+    def reconnects(self) -> int:
+        """How often the connection was lost and made anew."""
+        return self._reconnects
 
     @property
     def instance(self) -> UUID:
@@ -190,6 +196,7 @@ class Wakeups:
                 log.debug("no connection for notifications", error=str(error))
                 continue
             await self._probe()
+        self._reconnects += 1
         # What changed meanwhile was told to nobody here.
         self.wake_all()
 

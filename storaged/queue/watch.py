@@ -24,6 +24,11 @@ class Watchers:
         self._waiting: dict[asyncio.Future[Job], tuple[Token, int]] = {}
         self._subscription = wakeups.subscribe()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return len(self._waiting)
+
     async def next_change(self, token: Token, since: int, timeout: float) -> Job | None:
         """The job as soon as its sequence is beyond `since`; None when the time has passed before."""
         change: asyncio.Future[Job] = asyncio.get_running_loop().create_future()

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +31,15 @@ class Spooled:
     path: Path
     size: int
     sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolUse:
+    """What the spool holds, uploads on their way included, and how much room its disk has."""
+
+    uploads: int
+    bytes: int
+    free_bytes: int
 
 
 class LocalSpool:
@@ -82,6 +92,10 @@ class LocalSpool:
     async def tokens(self) -> list[Token]:
         """The tokens whose uploads are here and old enough that their job must be known, or will never be."""
         return await asyncio.to_thread(self._settled_tokens)
+
+    async def use(self) -> SpoolUse:
+        """How full it is; looks at every file, so do not ask often."""
+        return await asyncio.to_thread(_measure, self._folder, self._incoming)
 
     async def sweep_incoming(self) -> int:
         """Remove what uploads left behind that nobody is writing any more; says how many."""
@@ -159,6 +173,19 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _measure(folder: Path, incoming: Path) -> SpoolUse:
+    sizes = [size for path in (*folder.glob("*.zip"), *incoming.iterdir()) if (size := _size(path)) is not None]
+    return SpoolUse(len(sizes), sum(sizes), shutil.disk_usage(folder).free)
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of the file; None when it went away meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def _remove_old(folder: Path) -> int:

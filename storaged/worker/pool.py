@@ -51,6 +51,8 @@ class Stats:
 
     size: int
     busy: int
+    # How many processes ended by themselves, in a call or idle, since the pool opened.
+    crashes: int
     pids: tuple[int, ...]
 
 
@@ -186,6 +188,7 @@ class WorkerPool:
         self._size = size
         self._warm = warm
         self._busy = 0
+        self._crashes = 0
         self._closed = False
         self._workers: set[Worker] = set()
         self._free: asyncio.Queue[Worker] = asyncio.Queue()
@@ -201,7 +204,7 @@ class WorkerPool:
     @property
     def stats(self) -> Stats:
         # A copy, since threads add to the set.
-        return Stats(self._size, self._busy, tuple(sorted(worker.pid for worker in list(self._workers))))
+        return Stats(self._size, self._busy, self._crashes, tuple(sorted(worker.pid for worker in list(self._workers))))
 
     async def warm(self) -> None:
         """Wait until all workers are warm; raises what the warm-up raised, or WorkerDied."""
@@ -218,7 +221,11 @@ class WorkerPool:
         call = asyncio.get_running_loop().run_in_executor(self._threads, worker.call, function, args)
         try:
             result: T = await asyncio.shield(call)
-        except (asyncio.CancelledError, WorkerDied):
+        except WorkerDied:
+            self._crashes += 1
+            self._replace(worker, call)
+            raise
+        except asyncio.CancelledError:
             self._replace(worker, call)
             raise
         except BaseException:
@@ -234,6 +241,7 @@ class WorkerPool:
         while (worker := await self._free.get()).has_ended:
             nothing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             nothing.set_result(None)
+            self._crashes += 1
             self._replace(worker, nothing)
         return worker
 

@@ -1,6 +1,7 @@
 """Claims jobs and runs them: one task a job, heartbeats for all, and an end for each, whatever happens."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +26,8 @@ from storaged.errors import (
     UploadGone,
     WorkerDied,
 )
-from storaged.model import Claim, JobKind, JobStatus
+from storaged.metrics import Metrics
+from storaged.model import Claim, JobKind, JobStatus, Reason
 from storaged.queue import jobs, nodes, rescue
 from storaged.queue.rescue import Rescuer
 from storaged.queue.wakeup import Wakeups
@@ -39,9 +41,20 @@ Settle = Callable[[Connection, Claim], Awaitable[JobStatus]]
 Settled = Callable[[Claim, JobStatus], Awaitable[None]]
 
 # What is the upload's own fault: its job ends `failed`, and the message is for the person who stored.
-FAULTS_OF_THE_UPLOAD = (BadArchive, BadResultFiles, ReportLimitReached, RunLimitReached, DummyFailed)
+FAULTS_OF_THE_UPLOAD: Mapping[type[Exception], Reason] = {
+    BadArchive: Reason.BAD_ARCHIVE,
+    BadResultFiles: Reason.BAD_RESULT_FILES,
+    ReportLimitReached: Reason.REPORT_LIMIT,
+    RunLimitReached: Reason.RUN_LIMIT,
+    DummyFailed: Reason.TOLD_TO,
+}
 # What is the system's fault: its job ends `dropped`. The database is away or has no room, a disk is full.
-FAULTS_OF_THE_SYSTEM = (DatabaseUnavailable, StagedRowsLost, UploadGone, OSError)
+FAULTS_OF_THE_SYSTEM: Mapping[type[Exception], Reason] = {
+    DatabaseUnavailable: Reason.DATABASE,
+    StagedRowsLost: Reason.DATABASE,
+    UploadGone: Reason.UPLOAD_GONE,
+    OSError: Reason.DISK,
+}
 # How long to wait before a settling statement is tried again, while the database is sick.
 SETTLE_AGAIN_SECONDS = 1.0
 # How long a stopping daemon tries to write down the ends of its jobs.
@@ -96,6 +109,7 @@ class Runner:
         wakeups: Wakeups,
         execute: Mapping[JobKind, Execute],
         settled: Settled,
+        metrics: Metrics,
         options: RunnerOptions,
     ) -> None:
         """`wakeups` is open for `node`; `settled` is told of each job that ended here, once the database knows it."""
@@ -105,9 +119,15 @@ class Runner:
         self._subscription = wakeups.subscribe()
         self._execute = execute
         self._settled = settled
+        self._metrics = metrics
         self._options = options
         self._running: dict[UUID, Running] = {}
         self._stopping = asyncio.Event()
+
+    @property
+    def running(self) -> int:
+        """How many jobs run here now."""
+        return len(self._running)
 
     def stop(self) -> None:
         """Claim no more; `run` returns when what runs has ended or was stopped after the grace time."""
@@ -138,11 +158,13 @@ class Runner:
             return
         for claim in claims:
             log.info("job claimed", token=claim.token, run=claim.run, attempt=claim.attempt)
+            self._metrics.job_claimed(claim.kind, claim.waited_seconds)
             task = tasks.create_task(self._run_job(claim))
             self._running[claim.lease_id] = Running(claim, task)
 
     async def _run_job(self, claim: Claim) -> None:
         """Run one job to its end; raises nothing, whatever the job does."""
+        started = time.monotonic()
         try:
             settle = await self._attempt(claim)
             self._running[claim.lease_id].settling = True
@@ -152,6 +174,7 @@ class Runner:
             self._subscription.wake()
         if status is not None:
             log.info("job ended", token=claim.token, status=status)
+            self._metrics.job_settled(claim.kind, status, time.monotonic() - started)
             await self._settled(claim, status)
 
     async def _attempt(self, claim: Claim) -> Settle:
@@ -165,16 +188,17 @@ class Runner:
         except WorkerDied:
             log.warning("worker died", token=claim.token)
             return self._record_crash
-        except FAULTS_OF_THE_UPLOAD as error:
-            return _failing(str(error))
-        except FAULTS_OF_THE_SYSTEM as error:
+        except tuple(FAULTS_OF_THE_UPLOAD) as error:
+            return _failing(str(error), _reason(FAULTS_OF_THE_UPLOAD, error))
+        except tuple(FAULTS_OF_THE_SYSTEM) as error:
             log.warning("job hindered", token=claim.token, error=str(error))
-            return _dropping(str(error))
+            return _dropping(str(error), _reason(FAULTS_OF_THE_SYSTEM, error))
         except asyncio.CancelledError:
             return self._stopped(claim)
         except Exception as error:
             log.exception("job failed unexpectedly", token=claim.token)
-            return _failing(f"{type(error).__name__}: {error}. This is a fault of storaged; its log has more.")
+            comment = f"{type(error).__name__}: {error}. This is a fault of storaged; its log has more."
+            return _failing(comment, Reason.INTERNAL_ERROR)
         return _completed
 
     def _stopped(self, claim: Claim) -> Settle:
@@ -202,7 +226,8 @@ class Runner:
                 log.warning("cannot settle job yet", token=claim.token, error=str(error))
             except asyncpg.PostgresError as error:
                 log.exception("cannot settle job so", token=claim.token, error=str(error))
-                settle = _failing("How the job ended cannot be written down; the log of the daemon tells it.")
+                comment = "How the job ended cannot be written down; the log of the daemon tells it."
+                settle = _failing(comment, Reason.INTERNAL_ERROR)
             await asyncio.sleep(SETTLE_AGAIN_SECONDS)
 
     async def _record_crash(self, conn: Connection, claim: Claim) -> JobStatus:
@@ -212,7 +237,7 @@ class Runner:
         if self._options.retry_at_shutdown:
             return await jobs.release(conn, claim, comment=f"{self._node} was stopped; the job was enqueued again.")
         comment = f"{self._node} was stopped before the job had ended; `storectl jobs retry` enqueues it again."
-        await jobs.drop(conn, claim, comment=comment, heading=jobs.SHUTDOWN)
+        await jobs.drop(conn, claim, comment=comment, heading=jobs.SHUTDOWN, reason=Reason.SHUTDOWN)
         return JobStatus.DROPPED
 
     async def _stop_cancelled(self) -> None:
@@ -245,6 +270,7 @@ class Runner:
             self._end(beat.cancelling, Stop.CANCEL)
             self._end(leases - beat.held, Stop.LEASE_LOST)
             for job in lost:
+                self._metrics.job_rescued(job.kind, job.status)
                 log.warning("a claim was lost on the way", token=job.token, run=job.run, status=job.status)
 
     def _end(self, leases: Iterable[UUID], reason: Stop) -> None:
@@ -282,17 +308,21 @@ async def _cancel(conn: Connection, claim: Claim) -> JobStatus:
     return JobStatus.CANCELLED
 
 
-def _failing(comment: str) -> Settle:
+def _reason(reasons: Mapping[type[Exception], Reason], error: Exception) -> Reason:
+    return next(reason for kind, reason in reasons.items() if isinstance(error, kind))
+
+
+def _failing(comment: str, reason: Reason) -> Settle:
     async def fail(conn: Connection, claim: Claim) -> JobStatus:
-        await jobs.fail(conn, claim, comment=comment)
+        await jobs.fail(conn, claim, comment=comment, reason=reason)
         return JobStatus.FAILED
 
     return fail
 
 
-def _dropping(comment: str) -> Settle:
+def _dropping(comment: str, reason: Reason) -> Settle:
     async def drop(conn: Connection, claim: Claim) -> JobStatus:
-        await jobs.drop(conn, claim, comment=comment)
+        await jobs.drop(conn, claim, comment=comment, reason=reason)
         return JobStatus.DROPPED
 
     return drop

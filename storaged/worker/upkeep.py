@@ -7,6 +7,7 @@ from datetime import timedelta
 import structlog
 
 from storaged.database.engine import DATABASE_SICK, Engine
+from storaged.metrics import Metrics
 from storaged.model import Claim, JobStatus
 from storaged.queue import jobs, rescue
 from storaged.queue.rescue import Rescuer
@@ -29,11 +30,13 @@ class Upkeep:
     dead_after: timedelta
     keep_jobs: timedelta
     keep_uploads: timedelta
+    metrics: Metrics
 
     async def start(self) -> None:
         """What a node's earlier life left behind: running jobs, staged rows, uploads that were never whole."""
         async with self.engine.connect() as conn:
             for job in await rescue.drop_own_orphans(conn, self.rescuer):
+                self.metrics.job_rescued(job.kind, job.status)
                 log.warning("orphaned job", token=job.token, run=job.run, status=job.status)
             await merge.sweep_dead_leases(conn)
         await self.spool.sweep_incoming()
@@ -49,6 +52,7 @@ class Upkeep:
                 log.warning("cannot look for orphans", error=str(error))
                 continue
             for job in rescued:
+                self.metrics.job_rescued(job.kind, job.status)
                 log.warning("rescued a job of a dead node", token=job.token, run=job.run, status=job.status)
 
     async def prune(self) -> None:
