@@ -47,7 +47,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Limit = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**31 - 1)]
+Limit = Annotated[int, Field(ge=0, le=2**31 - 1), BeforeValidator(_whole)]
 
 
 class ProductEdit(BaseModel):

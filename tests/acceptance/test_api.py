@@ -32,7 +32,7 @@ PRODUCT = "/api/v1/products/Default"
 JOB_FIELDS = {
     "token", "kind", "product", "run", "user", "summary", "status", "attempt", "node", "priority", "sequence",
     "created_at", "enqueued_at", "started_at", "finished_at", "last_seen_at", "progress", "position",
-    "estimated_seconds",
+    "estimated_seconds", "reason",
     "cancel_requested", "consumed", "result", "comments",
 }  # fmt: skip
 REPORT_FIELDS = {
