@@ -608,7 +608,9 @@ def test_a_client_that_went_away_was_not_told(shared_daemon: DaemonProcess, bloc
     left, stayed = (store(shared_daemon, run, one_report()) for run in ("left", "stayed"))
     with socket.create_connection(("127.0.0.1", shared_daemon.port)) as client:
         client.sendall(f"GET /api/v1/jobs/{left}?wait=50 HTTP/1.1\r\nHost: storaged\r\n\r\n".encode())
-    # In the order of connections: once this is answered, the daemon knows that the other was closed.
+        # What comes is done in its order: when this is answered the other waits.
+        get_job(shared_daemon, left)
+    # And when this is, the daemon knows that the other has gone.
     get(shared_daemon, "/livez")
     for token in (first, second):
         call(shared_daemon, "POST", f"/api/v1/jobs/{token}/cancel")
@@ -619,7 +621,7 @@ def test_a_client_that_went_away_was_not_told(shared_daemon: DaemonProcess, bloc
         return job
 
     eventually(lambda: listed(left)["finished_at"] is not None and listed(stayed)["consumed"])
-    # The notes of the daemon go out in their order, and this one is made after the other would have been.
+    # Notes are written in their order, and this one is made after that of the other would have been.
     later = store(shared_daemon, "later", one_report())
     until_ended(shared_daemon, later)
     eventually(lambda: listed(later)["consumed"])

@@ -18,11 +18,7 @@ NEVER = 600.0
 
 @pytest.fixture
 async def watchers(engine: Engine, database_url: str) -> AsyncIterator[Watchers]:
-    async with (
-        asyncio.timeout(60),
-        open_wakeups(database_url) as wakeups,
-        open_watchers(engine, wakeups, NEVER) as opened,
-    ):
+    async with open_wakeups(database_url) as wakeups, open_watchers(engine, wakeups, NEVER) as opened:
         yield opened
 
 
