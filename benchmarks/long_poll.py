@@ -69,7 +69,7 @@ class Waiter(asyncio.Protocol):
             self.told.set_result(time.perf_counter())
 
 
-def content_length(head: bytes) -> int:
+def content_length(head: bytearray) -> int:
     (length,) = (line.split(b":")[1] for line in head.lower().splitlines() if line.startswith(b"content-length"))
     return int(length)
 
@@ -141,7 +141,9 @@ async def connect_all(stack: AsyncExitStack, url: str, tokens: Sequence[Token]) 
 
 async def connect(stack: AsyncExitStack, url: str, token: Token, *, wait: float = 300) -> Waiter:
     address = urlsplit(url)
-    transport, waiter = await asyncio.get_running_loop().create_connection(Waiter, address.hostname, address.port)
+    transport, waiter = await asyncio.get_running_loop().create_connection(
+        Waiter, address.hostname or "", address.port or 80
+    )
     transport.write(f"GET /api/v1/jobs/{token}?wait={wait} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
     stack.callback(transport.close)
     return waiter
