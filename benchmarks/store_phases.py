@@ -17,8 +17,6 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,12 +26,13 @@ import asyncpg
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.daemons import daemon
 from storaged.database.embedded import open_embedded
 from storaged.ingest.archive import survey
 from storaged.ingest.chunks import parse_chunk
 from storaged.ingest.values import ArchiveLimits, ParseOptions
 from storaged.quickstart import unpack_sample
-from tests.acceptance.daemons import clean_environment, free_port
+from tests.acceptance.daemons import clean_environment
 from tests.archives import REAL_DATA, pack_folders, unpack_xerces
 
 FORGET = "TRUNCATE content, run_file"
@@ -70,30 +69,6 @@ def bare_parse(folder: Path, archive: Path, rounds: int) -> float:
         parse_chunk(str(archive), str(uuid4()), found.result_files, ParseOptions(), {})
         taken.append(time.perf_counter() - started)
     return min(taken)
-
-
-@contextmanager
-def daemon(data_dir: Path) -> Iterator[str]:
-    """`storaged serve` with its defaults, ready."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "storaged", "serve", "--port", str(port), "--data-dir", str(data_dir)]
-    with subprocess.Popen([*command, "--log-level", "warning"], env=clean_environment()) as process:
-        try:
-            wait_until_ready(url, process)
-            yield url
-        finally:
-            process.terminate()
-
-
-def wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
-    while process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/readyz"):
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit("the daemon does not start")
 
 
 def one_round(url: str, data_dir: Path, folder: Path, number: int) -> dict[str, Times]:

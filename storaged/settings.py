@@ -80,6 +80,9 @@ class Settings(BaseSettings):
         7, ge=0, description="How long the upload of a failed or dropped job is kept, so that it can be retried."
     )
     max_wait_seconds: float = Field(300, gt=0, description="Longest wait that a status request may ask for.")
+    keep_alive_seconds: float = Field(
+        15, gt=0, description="How often a stream of events shows life while nothing changes; proxies cut silent ones."
+    )
     severities: dict[str, Literal["unspecified", "style", "low", "medium", "high", "critical"]] = Field(
         default_factory=dict, description="Severity by `checker` or `analyzer:checker`, before the packaged map."
     )

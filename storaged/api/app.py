@@ -23,7 +23,13 @@ def make_app(services: Services) -> web.Application:
     app = web.Application(middlewares=middlewares, client_max_size=WHOLE_BODY_LIMIT)
     app[SERVICES] = services
     add_routes(app)
+    app.on_shutdown.append(_let_waiters_go)
     return app
+
+
+async def _let_waiters_go(app: web.Application) -> None:
+    """Requests that wait for a job are answered now, so that they do not hold up the end."""
+    app[SERVICES].watchers.close()
 
 
 @asynccontextmanager

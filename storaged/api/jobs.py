@@ -4,15 +4,19 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
+from http import HTTPStatus
 from typing import Literal
 
+import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator
 from typing_extensions import TypedDict
 
 from storaged.api.encode import JobObject, job_object, json_bytes, json_response
 from storaged.api.keys import SERVICES, Services
 from storaged.api.params import AnyText, Id, LongText, Query, Time, read_json, read_query
+from storaged.database.engine import DATABASE_SICK
 from storaged.errors import JobNotFound, NotRetryable
 from storaged.model import Job, JobKind, JobStatus, ProductId, Token
 from storaged.queue import jobs
@@ -20,10 +24,12 @@ from storaged.queue.lists import JobFilter
 from storaged.queue.lists import list_jobs as list_page
 from storaged.store import products
 
+log = structlog.get_logger(__name__)
+
 NOBODY = "anonymous"
 EVENT_STREAM = "text/event-stream"
-# Below the minute after which proxies cut a silent connection.
-KEEP_ALIVE_SECONDS = 15.0
+# How soon a long poll notices that its client has gone.
+GONE_SECONDS = 15.0
 LAST_EVENT_ID = re.compile(r"\d{1,18}", re.ASCII)
 RETRYABLE = {JobStatus.FAILED, JobStatus.DROPPED}
 
@@ -59,6 +65,16 @@ class JobQuery(Query):
     consumed: bool | None = None
     after: Id | None = None
     limit: int = Field(100, ge=1, le=1000)
+
+    @field_validator("enqueued_before", "started_before", "finished_before", "last_seen_before")
+    @classmethod
+    def is_not_contradicted(cls, before: datetime | None, info: ValidationInfo) -> datetime | None:
+        """A range that no time can be in is a mistake."""
+        name = (info.field_name or "").replace("_before", "_after")
+        after = info.data.get(name)
+        if before is not None and after is not None and before < after:
+            raise ValueError(f"is before {name}, {after.isoformat()}: nothing is in between")
+        return before
 
     def where(self, products: Sequence[ProductId]) -> JobFilter:
         """The filter, with the ids of the products that it names."""
@@ -117,8 +133,8 @@ async def get_job(request: web.Request) -> web.Response:
     async with services.engine.connect() as conn:
         job = await jobs.get(conn, token)
     if query.wait > 0:
-        job = await _wait(services, job, query)
-    if request.method == "GET":
+        job = await _wait(request, job, query)
+    if request.method == "GET" and _is_there(request):
         services.told.note(job)
     return json_response(await _with_place(services, job))
 
@@ -126,12 +142,15 @@ async def get_job(request: web.Request) -> web.Response:
 async def stream_job(request: web.Request) -> web.StreamResponse:
     """The job's changes as server-sent events, each with the job and its sequence as id, until it has ended.
 
-    The first comes at once: the job as it is, or, with `since` or Last-Event-ID, the first change after that.
+    The first comes at once: the job as it is, or, with `since` or Last-Event-ID, the first change after that. 204 when
+    it has ended and that was seen: the answer to which browsers do not connect again.
     """
     services = request.app[SERVICES]
     since = _since(request, read_query(request, SinceQuery))
     async with services.engine.connect() as conn:
         job = await jobs.get(conn, _token(request))
+    if job.status.ended and job.sequence <= since:
+        return web.Response(status=HTTPStatus.NO_CONTENT)
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = EVENT_STREAM
     await response.prepare(request)
@@ -141,18 +160,30 @@ async def stream_job(request: web.Request) -> web.StreamResponse:
 
 
 async def _stream(services: Services, response: web.StreamResponse, job: Job, since: int) -> None:
-    while True:
-        if job.sequence > since or job.status.ended:
-            since = job.sequence
-            document = json_bytes(await _with_place(services, job)).decode()
-            await response.write(f"id: {since}\nevent: job\ndata: {document}\n\n".encode())
-        if job.status.ended:
-            services.told.note(job)
-            return
-        changed = await services.watchers.next_change(job.token, max(since, job.sequence), KEEP_ALIVE_SECONDS)
-        if changed is None:
-            await response.write(b": still here\n\n")
-        job = changed or job
+    with services.watchers.watch(job.token) as watch:
+        while not services.watchers.closed:
+            if job.sequence > since or job.status.ended:
+                since = job.sequence
+                if not await _send_event(services, response, job):
+                    return
+            if job.status.ended:
+                services.told.note(job)
+                return
+            changed = await watch.next_change(job.sequence, services.settings.keep_alive_seconds)
+            if changed is None:
+                await response.write(b": still here\n\n")
+            job = changed or job
+
+
+async def _send_event(services: Services, response: web.StreamResponse, job: Job) -> bool:
+    """False when the database does not say the job's place: then the stream breaks off, and the client comes again."""
+    try:
+        document = json_bytes(await _with_place(services, job)).decode()
+    except DATABASE_SICK as error:
+        log.warning("a stream of events breaks off", token=job.token, error=str(error))
+        return False
+    await response.write(f"id: {job.sequence}\nevent: job\ndata: {document}\n\n".encode())
+    return True
 
 
 def _since(request: web.Request, query: SinceQuery) -> int:
@@ -188,16 +219,22 @@ async def retry_job(request: web.Request) -> web.Response:
     return json_response(await _with_place(services, job))
 
 
-async def _wait(services: Services, job: Job, query: WaitQuery) -> Job:
-    """Follow the job's changes until it is as asked for, or the time has passed."""
+async def _wait(request: web.Request, job: Job, query: WaitQuery) -> Job:
+    """Follow the job's changes until it is as asked for, the time has passed, or nobody waits any more."""
+    services = request.app[SERVICES]
     deadline = time.monotonic() + min(query.wait, services.settings.max_wait_seconds)
-    while not _answers(job, query.since):
-        left = deadline - time.monotonic()
-        changed = await services.watchers.next_change(job.token, job.sequence, left) if left > 0 else None
-        if changed is None:
-            return job
-        job = changed
+    with services.watchers.watch(job.token) as watch:
+        while not _answers(job, query.since) and _is_there(request) and not services.watchers.closed:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            job = await watch.next_change(job.sequence, min(left, GONE_SECONDS)) or job
     return job
+
+
+def _is_there(request: web.Request) -> bool:
+    """Whether the client has not closed the connection."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def _answers(job: Job, since: int | None) -> bool:

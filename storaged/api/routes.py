@@ -203,6 +203,7 @@ ENDPOINTS = (
         jobs.JobEvent,
         query=jobs.SinceQuery,
         media=jobs.EVENT_STREAM,
+        other_answers={HTTPStatus.NO_CONTENT: None},
         errors=OF_JOB,
         takes=("Last-Event-ID",),
     ),

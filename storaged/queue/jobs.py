@@ -20,7 +20,7 @@ QUERIES = load_queries("jobs")
 # How long an Idempotency-Key stands for its job.
 KEY_KEPT = timedelta(hours=24)
 # Positions are counted no further than this; it stands for itself and more.
-FAR = 1000
+FAR = 10_000
 # How many of the jobs that ended last an estimate goes by.
 ESTIMATE_SAMPLE = 100
 
@@ -298,7 +298,7 @@ async def estimate(conn: Connection, job: Job, *, position: int, node_slots: int
     `node_slots`: how many jobs each living node runs at a time; they are taken to be alike.
     """
     seconds: float | None = await QUERIES["job_estimate"].value(
-        conn, id=job.id, position=position, node_slots=node_slots, sample=ESTIMATE_SAMPLE
+        conn, id=job.id, position=position, node_slots=node_slots, most=FAR, sample=ESTIMATE_SAMPLE
     )
     return seconds
 

@@ -646,6 +646,11 @@ def test_a_parameter_that_an_endpoint_does_not_know_is_refused(zoo: DaemonProces
         ("/api/v1/jobs?product=%00", "query/product/0"),
         ("/api/v1/jobs?started_after=yesterday", "query/started_after"),
         ("/api/v1/jobs?started_after=1764000000", "query/started_after"),
+        *(
+            (f"/api/v1/jobs?{moment}_after=2026-11-24T08:00:01&{moment}_before=2026-11-24T10:00:00%2B02:00", pointer)
+            for moment in ("enqueued", "started", "finished", "last_seen")
+            for pointer in [f"query/{moment}_before"]
+        ),
         ("/api/v1/jobs?started_after=0001-01-01T00:00:00%2B10:00", "query/started_after"),
         (f"/api/v1/jobs?after={2**63}", "query/after"),
         ("/api/v1/jobs?status=dead", "query/status/0"),

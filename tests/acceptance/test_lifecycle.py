@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -549,7 +549,9 @@ def test_a_wait_that_is_over_answers_with_the_job_as_it_is(
     job = get_job(shared_daemon, token)
     again = get_job(shared_daemon, token, f"?wait=0.2&since={job['sequence']}")
     assert again | {"estimated_seconds": None} == job | {"estimated_seconds": None}
-    assert (job["status"], job["position"]) == ("enqueued", 1)
+    assert job["status"] == "enqueued"
+    behind = get_job(shared_daemon, store(shared_daemon, "long", one_report()))
+    assert behind["position"] == get_job(shared_daemon, token)["position"] + 1
     assert get_job(shared_daemon, token, "?wait=0.2")["status"] == "enqueued"
 
 
@@ -588,6 +590,62 @@ def test_a_stream_of_events_tells_each_change_and_ends_with_the_job(
     # After a reconnect what was seen is not told again, but for the end.
     with event_stream(shared_daemon, token, **{"Last-Event-ID": first}) as events:
         assert [number for number, _ in events] == [later[-1][0]]
+
+
+def test_who_has_seen_the_end_is_told_that_nothing_more_comes(
+    shared_daemon: DaemonProcess,
+) -> None:
+    token = store(shared_daemon, "seen", one_report())
+    last = until_ended(shared_daemon, token)["sequence"]
+    events = f"/api/v1/jobs/{token}/events"
+    assert call(shared_daemon, "GET", events, headers={"Last-Event-ID": str(last)}).status == 204
+    assert call(shared_daemon, "GET", f"{events}?since={last}").status == 204
+    assert call(shared_daemon, "GET", f"{events}?since={last - 1}").status == 200
+
+
+def test_a_client_that_went_away_was_not_told(shared_daemon: DaemonProcess, blocked: Callable[[str], str]) -> None:
+    first, second = blocked("left"), blocked("stayed")
+    left, stayed = (store(shared_daemon, run, one_report()) for run in ("left", "stayed"))
+    with socket.create_connection(("127.0.0.1", shared_daemon.port)) as client:
+        client.sendall(f"GET /api/v1/jobs/{left}?wait=50 HTTP/1.1\r\nHost: storaged\r\n\r\n".encode())
+        # What comes is done in its order: when this is answered the other waits.
+        get_job(shared_daemon, left)
+    # And when this is, the daemon knows that the other has gone.
+    get(shared_daemon, "/livez")
+    for token in (first, second):
+        call(shared_daemon, "POST", f"/api/v1/jobs/{token}/cancel")
+    until_ended(shared_daemon, stayed)
+
+    def listed(token: str) -> Any:
+        (job,) = get(shared_daemon, f"/api/v1/jobs?token={token}")["jobs"]
+        return job
+
+    eventually(lambda: listed(left)["finished_at"] is not None and listed(stayed)["consumed"])
+    # Notes are written in their order, and this one is made after that of the other would have been.
+    later = store(shared_daemon, "later", one_report())
+    until_ended(shared_daemon, later)
+    eventually(lambda: listed(later)["consumed"])
+    assert not listed(left)["consumed"]
+
+
+def test_a_daemon_that_stops_answers_its_waiters_with_the_job_as_it_is(database_url: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        daemon = stack.enter_context(
+            running_daemon(database_url, tmp_path, testing=True, keep_alive_seconds=0.2, grace_seconds=0)
+        )
+        until_status(daemon, dummy(database_url, FOREVER, run="stopped"), "running")
+        waiting = f"/api/v1/jobs/{dummy(database_url, FOREVER, run='stopped')}"
+        poll = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE)))
+        poll.request("GET", f"{waiting}?wait=50")
+        stream = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE)))
+        stream.request("GET", f"{waiting}/events")
+        lines = stream.getresponse()
+        assert next(events_of(lines))[1]["status"] == "enqueued"
+        assert [lines.readline(), lines.readline()] == [b"\n", b": still here\n"]
+        assert daemon.stop() == 0
+        assert {job["status"] for _, job in events_of(lines)} <= {"enqueued"}
+        answer = poll.getresponse()
+        assert (answer.status, json.load(answer)["status"]) == (200, "enqueued")
 
 
 def test_an_end_that_was_told_to_whoever_asked_makes_a_job_consumed(shared_daemon: DaemonProcess) -> None:

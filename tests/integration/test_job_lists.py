@@ -12,6 +12,7 @@ import pytest
 from storaged.database.engine import Engine, open_connection
 from storaged.database.sql import Connection
 from storaged.model import Job, JobKind, JobStatus, Token
+from storaged.queue.jobs import ESTIMATE_SAMPLE, FAR
 from storaged.queue.lists import QUERIES, JobFilter, list_jobs
 from tests.integration.queue_scenes import DEFAULT, add_product, enqueue
 
@@ -152,22 +153,25 @@ async def test_pages_follow_each_other_without_gap_and_without_overlap(engine: E
 
 
 OLDEST = """
-INSERT INTO job (token, kind, summary, status, enqueued_at)
-VALUES (repeat('f', 64), 'store', 'Job', 'enqueued', now())
+INSERT INTO job (token, kind, product_id, run, summary, status, enqueued_at)
+SELECT repeat(digit, 64), 'store', 1, 'run 0', 'Job', 'enqueued', now() FROM unnest(ARRAY['f', 'e']) AS digit
 """
 FLOOD = """
-INSERT INTO job (token, kind, summary, status, username, enqueued_at, finished_at, consumed)
+INSERT INTO job (
+    token, kind, product_id, run, summary, status, username, enqueued_at, started_at, finished_at, consumed
+)
 SELECT
-    lpad(to_hex(n), 64, '0'), 'store', 'Job',
+    lpad(to_hex(n), 64, '0'), 'store',
+    CASE WHEN n % 2 = 0 THEN 1 END, CASE WHEN n % 2 = 0 THEN 'run ' || n % 300 END, 'Job',
     CASE WHEN n % 500 = 0 THEN 'failed' ELSE 'completed' END, 'user ' || n % 10,
-    now() - n * interval '1 second', now() - n * interval '1 second', n % 4 = 0
+    now() - n * interval '1 second', now() - n * interval '1 second', now() - n * interval '1 second', n % 4 = 0
 FROM generate_series(100000, 1, -1) AS n
 """
 
 
 @pytest.fixture
 async def flooded(database_url: str) -> Any:
-    """A connection to a database with 100,000 ended jobs and one that waits, the oldest."""
+    """A connection to a database with 100,000 ended jobs, and the two oldest that wait."""
     connection = await open_connection(database_url)
     await connection.execute(OLDEST)
     await connection.execute(FLOOD)
@@ -176,14 +180,18 @@ async def flooded(database_url: str) -> Any:
     await connection.close()
 
 
+async def touched(conn: Connection, query: str, **values: Any) -> int:
+    """The pages of tables and indexes that a query touches."""
+    explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {QUERIES[query].text}"
+    (plan,) = json.loads(await conn.fetchval(explain, *QUERIES[query].arguments(values)))
+    return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
+
+
 async def blocks(conn: Connection, where: JobFilter, after_id: int | None) -> int:
-    """The pages of tables and indexes that one page of the list touches."""
-    query = QUERIES["list_jobs"]
-    values = query.arguments({**asdict(where), "limit": 100, "after_id": after_id})
+    """What one page of the list touches."""
     async with conn.transaction():
         await QUERIES["plan_each_filter"].execute(conn)
-        (plan,) = json.loads(await conn.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query.text}", *values))
-    return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
+        return await touched(conn, "list_jobs", **asdict(where), limit=100, after_id=after_id)
 
 
 @pytest.mark.parametrize(
@@ -216,3 +224,14 @@ async def test_each_page_of_a_hundred_thousand_jobs_costs_the_same(flooded: Conn
 async def test_to_find_the_few_it_does_not_read_the_many(flooded: Connection, where: JobFilter) -> None:
     whole = await flooded.fetchval("SELECT pg_relation_size('job') / current_setting('block_size')::bigint")
     assert await blocks(flooded, where, None) < whole / 10
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_where_a_job_stands_is_known_without_a_look_at_the_jobs_that_ended(
+    flooded: Connection, mode: str
+) -> None:
+    last = await flooded.fetchval("SELECT id FROM job WHERE token = repeat('e', 64)")
+    await flooded.execute(f"SET plan_cache_mode = {mode}")
+    assert await touched(flooded, "job_position", id=last, most=FAR) < 50
+    values = {"position": 1, "node_slots": 4, "most": FAR, "sample": ESTIMATE_SAMPLE}
+    assert await touched(flooded, "job_estimate", id=last, **values) < 50
