@@ -11,7 +11,7 @@ from .timestamps import shown_span, shown_time
 
 Fact = tuple[str, str]
 
-NATURE = ("token", "kind", "product", "run", "user", "summary", "status", "attempt", "node")
+NATURE = ("token", "kind", "product", "run", "user", "summary", "status", "reason", "attempt", "node")
 FIELDS = (
     *NATURE,
     *("position", "estimated_seconds", "cancel_requested"),
