@@ -39,7 +39,7 @@ class ProductNotFound(StoragedError):
     """No product has this endpoint."""
 
     def __init__(self, product: str) -> None:
-        super().__init__(f"There is no product {product!r}. `GET /api/v1/products` lists the products.")
+        super().__init__(f"There is no product {product!r}. `storectl product list` lists the products.")
 
 
 class ProductExists(StoragedError):
@@ -61,9 +61,7 @@ class TagNotFound(StoragedError):
     """The run has no store of this tag."""
 
     def __init__(self, product: str, run: str, tag: str) -> None:
-        super().__init__(
-            f"Run {run!r} of product {product!r} has no tag {tag!r}. `GET .../runs/{run}/history` lists its tags."
-        )
+        super().__init__(f"Run {run!r} of product {product!r} has no tag {tag!r}. `storectl history` lists its tags.")
 
 
 class ReportNotFound(StoragedError):

@@ -4,10 +4,10 @@ import os
 import tomllib
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -31,6 +31,13 @@ class TomlSource(PydanticBaseSettingsSource):
         return {} if path is None else read_toml(path)
 
 
+def _named(folder: Any) -> Any:
+    """An empty text would be the current folder: what a variable that is not set gives."""
+    if folder == "":
+        raise ValueError("is empty")
+    return folder
+
+
 class Settings(BaseSettings):
     """Each field is a TOML key, a variable `STORAGED_<FIELD>`, and, for those of `storaged serve`, a flag."""
 
@@ -41,7 +48,7 @@ class Settings(BaseSettings):
     insecure_open: bool = Field(
         False, description="Allow a host other than loopback, although whoever reaches it may do everything."
     )
-    data_dir: Path = Field(
+    data_dir: Annotated[Path, BeforeValidator(_named)] = Field(
         default_factory=lambda: Path(platformdirs.user_data_path("storaged")),
         description="Folder of the embedded database and the spool.",
     )

@@ -21,7 +21,7 @@ class JobsGroup(click.Group):
     """Options where a subcommand should be are those of `list`, as `CodeChecker cmd serverside-tasks` takes them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        is_list = bool(args) and args[0].startswith("-") and args[0] not in ctx.help_option_names
+        is_list = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
         return super().parse_args(ctx, ["list", *args] if is_list else args)
 
 

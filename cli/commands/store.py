@@ -52,7 +52,7 @@ def store(
 ) -> None:
     """Store the results of an analysis as a run.
 
-    DIR is a folder with result files (*.plist, *.sarif) in it or below, or one such file. The source files that they
+    DIR is a folder with result files (*.plist) in it or below, or one such file. The source files that they
     name are sent along, but for those whose content the daemon has.
 
     Exit codes: 0 stored, 4 failed, 16 cancelled or dropped, 8 --timeout has passed, 1 the daemon cannot be reached or

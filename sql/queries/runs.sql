@@ -44,6 +44,16 @@ SELECT EXISTS (SELECT FROM run WHERE product_id = :product AND name = :name)
         WHERE product_id = :product AND run = :name AND kind = 'store'
           AND (head OR (status = 'enqueued' AND NOT head)));
 
+-- name: unknown_tags
+-- Tags that no store has, of these runs, or, when there are none, of any run of the product.
+SELECT named.tag
+FROM unnest(:tags::text[]) WITH ORDINALITY AS named (tag, position)
+WHERE NOT EXISTS (
+    SELECT FROM store s JOIN run ON run.product_id = s.product_id AND run.id = s.run_id
+    WHERE s.product_id = :product AND s.tag = named.tag
+      AND (cardinality(:runs::text[]) = 0 OR run.name = ANY (:runs::text[])))
+ORDER BY named.position;
+
 -- name: free_tag
 UPDATE store SET tag = NULL WHERE product_id = :product AND run_id = :run AND tag = :tag;
 

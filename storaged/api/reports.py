@@ -1,7 +1,6 @@
 """Reports: filtered lists, and one report with its bug path and sources."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, NotRequired
@@ -214,7 +213,7 @@ async def list_reports(request: web.Request) -> web.Response:
     """Reports, filtered and sorted; `next` is the `after` of the next page, which has 500 at most with details."""
     query = read_query(request, ReportQuery)
     async with request.app[SERVICES].engine.connect() as conn:
-        product = await _product_with_runs(request, conn, query.run)
+        product = await _product_of(request, conn, query)
         page = await reports.list_reports(
             conn,
             product.id,
@@ -231,16 +230,17 @@ async def summarize_reports(request: web.Request) -> web.Response:
     """How many of the reports that the filters leave each checker has."""
     query = read_query(request, ReportFilterQuery)
     async with request.app[SERVICES].engine.connect() as conn:
-        product = await _product_with_runs(request, conn, query.run)
+        product = await _product_of(request, conn, query)
         checkers = await reports.summarize_reports(conn, product.id, query.where())
     return json_response({"checkers": checkers})
 
 
-async def _product_with_runs(request: web.Request, conn: Connection, names: Iterable[str]) -> Product:
-    """Raises RunNotFound where a name is none of the product's: a filter by it would hide a typo."""
+async def _product_of(request: web.Request, conn: Connection, query: ReportFilterQuery) -> Product:
+    """Raises RunNotFound, TagNotFound for a name that is none of the product's: a filter by it would hide a typo."""
     product = await products.get_product(conn, request.match_info["product"])
-    for name in names:
+    for name in query.run:
         await runs.get_run(conn, product.id, product.endpoint, name)
+    await runs.check_tags(conn, product.id, product.endpoint, query.tag, query.run)
     return product
 
 

@@ -165,7 +165,7 @@ ENDPOINTS = (
         Right.PRODUCT_VIEW,
         reports.ReportList,
         query=reports.ReportQuery,
-        errors=IN_RUN,
+        errors=(*IN_RUN, errors.TagNotFound),
     ),
     Endpoint(
         "GET",
@@ -174,7 +174,7 @@ ENDPOINTS = (
         Right.PRODUCT_VIEW,
         reports.Summary,
         query=reports.ReportFilterQuery,
-        errors=IN_RUN,
+        errors=(*IN_RUN, errors.TagNotFound),
     ),
     Endpoint(
         "GET",

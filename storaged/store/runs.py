@@ -1,14 +1,14 @@
 """Runs, their stores, and what each store said of itself."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from storaged.database.sql import Connection, load_queries
-from storaged.errors import RunLimitReached, RunNotFound
+from storaged.errors import RunLimitReached, RunNotFound, TagNotFound
 from storaged.model import AnalyzerInfo, NewStore, ProductId, RunId, StoreId
 
 QUERIES = load_queries("runs")
@@ -90,6 +90,15 @@ async def check_awaited(conn: Connection, product: ProductId, endpoint: str, nam
 async def list_runs(conn: Connection, product: ProductId, *, after: str | None = None, limit: int) -> list[Any]:
     """Rows of runs in the order of their names, those after the name `after`."""
     return await QUERIES["list_runs"].fetch(conn, product=product, name=None, after=after, limit=limit)
+
+
+async def check_tags(
+    conn: Connection, product: ProductId, endpoint: str, tags: Sequence[str], runs: Sequence[str]
+) -> None:
+    """Raises TagNotFound for the first tag that no store of the runs has, or, without runs, of the product."""
+    unknown = await QUERIES["unknown_tags"].value(conn, product=product, tags=list(tags), runs=list(runs))
+    if unknown is not None:
+        raise TagNotFound(endpoint, ", ".join(runs) or "*", unknown)
 
 
 async def get_run(conn: Connection, product: ProductId, endpoint: str, name: str) -> Any:

@@ -405,7 +405,7 @@ NEVER = "2100-01-01T00:00:00Z"
 FIRST = "2000-01-01"
 REPORT_FILTERS = {
     "run": ("report%20filters", None),
-    "tag": ("v9", "v8"),
+    "tag": ("v9", "v10"),
     "detection_status": ("new", "off"),
     "open": ("true", "false"),
     "severity": ("high", "style"),
@@ -427,6 +427,7 @@ REPORT_FILTERS = {
 def tagged(zoo: DaemonProcess) -> str:
     """The path of the reports of a run with one store, of the tag v9."""
     until_ended(zoo, store(zoo, "report filters", zoo_with(ANIMALS[0]), {"tag": "v9"}))
+    until_ended(zoo, store(zoo, "another tag", zoo_with(ANIMALS[0]), {"tag": "v10"}))
     return f"{PRODUCT}/reports?limit=1000"
 
 
@@ -443,6 +444,11 @@ def test_each_filter_of_reports_keeps_a_report_and_leaves_it_out(zoo: DaemonProc
 
 def test_no_filter_of_reports_is_left_untried() -> None:
     assert REPORT_FILTERS.keys() == ReportFilterQuery.model_fields.keys()
+
+
+def test_a_tag_that_no_store_has_is_told(zoo: DaemonProcess, tagged: str) -> None:
+    for path in (f"{tagged}&tag=v99", f"{PRODUCT}/summary?run=report%20filters&tag=v10"):
+        problem_of(call(zoo, "GET", path), 404, "tag-not-found")
 
 
 def test_reports_come_in_the_order_that_is_asked_for(zoo: DaemonProcess) -> None:

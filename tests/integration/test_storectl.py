@@ -636,6 +636,12 @@ def test_a_wrong_url_is_a_usage_error(daemon: Daemon) -> None:
     assert "names no product" in result.stderr
 
 
+def test_jobs_without_a_command_lists_them(daemon: Daemon) -> None:
+    daemon.pages["jobs"] = [daemon.add_job()]
+    result = storectl(daemon, "jobs")
+    assert (result.exit_code, result.stdout.split("\t")[0]) == (0, TOKEN)
+
+
 # sum, history
 
 

@@ -35,6 +35,11 @@ def test_the_file_may_be_named_by_a_variable(tmp_path: Path, monkeypatch: pytest
     assert load_settings().severities == {"my.Checker": "high"}
 
 
+def test_an_empty_data_folder_is_not_the_current_one() -> None:
+    with pytest.raises(SettingsError, match="is empty"):
+        load_settings(data_dir="")
+
+
 def test_all_faults_are_told_together(tmp_path: Path) -> None:
     config = tmp_path / "storaged.toml"
     config.write_text('port = "high"\nworkers = 0\nwrokers = 3\n')
