@@ -101,10 +101,16 @@ class Crowd:
             token = self._tokens[number]
             try:
                 job = first_look(client, token, self._deadline, was_there=True)
-                job = follow_quietly(client, job, self._deadline, _Witness(token, self._board, self._events))
+                job = follow_quietly(client, job, self._deadline, _Witness(token, self._board, self._seen, self._events))
                 self._events.put(partial(self._ended, token, job))
             except Exception as error:  # noqa: BLE001 - it is raised in the main thread
                 self._events.put(partial(self._failed, token, error))
+
+    def _seen(self, job: JsonObject) -> None:
+        """One that is told to have ended is not to be waited for again."""
+        if has_ended(job):
+            self._ended(job["token"], job)
+        self._board.show(job)
 
     def _ended(self, token: str, job: JsonObject) -> None:
         self._jobs[token] = job
@@ -138,10 +144,11 @@ class _Witness:
 
     token: str
     board: Board
+    seen: Callable[[JsonObject], None]
     events: Events
 
     def show(self, job: JsonObject) -> None:
-        self.events.put(partial(self.board.show, job))
+        self.events.put(partial(self.seen, job))
 
     def lost(self, error: StorectlError) -> None:
         self.events.put(partial(self.board.lost, self.token, error))
