@@ -101,7 +101,9 @@ class Crowd:
             token = self._tokens[number]
             try:
                 job = first_look(client, token, self._deadline, was_there=True)
-                job = follow_quietly(client, job, self._deadline, _Witness(token, self._board, self._seen, self._events))
+                job = follow_quietly(
+                    client, job, self._deadline, _Witness(token, self._board, self._seen, self._events)
+                )
                 self._events.put(partial(self._ended, token, job))
             except Exception as error:  # noqa: BLE001 - it is raised in the main thread
                 self._events.put(partial(self._failed, token, error))
