@@ -229,7 +229,15 @@ async def _wait(request: web.Request, job: Job, query: WaitQuery) -> Job:
             if left <= 0:
                 break
             job = await watch.next_change(job.sequence, min(left, GONE_SECONDS)) or job
-    return job
+    return await _last_look(services, job)
+
+
+async def _last_look(services: Services, job: Job) -> Job:
+    """The job as it is when the daemon stops: its last change may not have been told any more."""
+    if job.status.ended or not services.watchers.closed:
+        return job
+    async with services.engine.connect() as conn:
+        return await jobs.get(conn, job.token)
 
 
 def _is_there(request: web.Request) -> bool:
