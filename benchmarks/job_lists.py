@@ -22,6 +22,7 @@ from rich.table import Table
 from storaged.database.embedded import open_embedded
 from storaged.database.engine import open_connection
 from storaged.database.migrate import migrate
+from storaged.database.sql import planned_anew
 from storaged.model import JobKind, JobStatus, Token
 from storaged.queue.lists import QUERIES, JobFilter, list_jobs
 
@@ -111,8 +112,7 @@ async def cost(conn: Any, where: JobFilter, after: int | None) -> str:
 async def blocks(conn: Any, where: JobFilter, after: int | None) -> int:
     query = QUERIES["list_jobs"]
     values = query.arguments({**asdict(where), "limit": 100, "after_id": after})
-    async with conn.transaction():
-        await QUERIES["plan_each_filter"].execute(conn)
+    async with planned_anew(conn):
         (plan,) = json.loads(await conn.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query.text}", *values))
     return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
 

@@ -10,21 +10,20 @@ import click
 
 from ..address import Address
 from ..client import Client, JsonObject
-from ..errors import NOT_ENDED, Refused, Usage, jobs_exit_code
+from ..errors import NOT_ENDED, Usage, jobs_exit_code
 from ..notices import tell
 from ..options import output_option, patience_options, url_option
 from ..progress import Progress, open_progress
 from ..questions import confirm
 from ..render import write_json, write_lines
 from ..retries import is_busy, persist
-from ..summary import amount, describe_comments
+from ..summary import ENDS, amount, describe_comments
 from ..timestamps import time_option_value
 from ..together import wait_for_each
-from ..tokens import Asked
+from ..tokens import Asked, ask_each
 from ..waiting import Deadline, Patience, has_ended
 
 NAMED = 10
-ENDS = {"failed": "failed", "cancelled": "was cancelled", "dropped": "was dropped"}
 
 
 @click.command("del")
@@ -68,8 +67,8 @@ def delete(
         return
     _confirm(chosen, address, yes=yes, named=not given)
     with open_progress() as progress:
-        found, refused = _each(chosen, lambda name: _delete(client, name, progress))
-    late = 0
+        asked = ask_each(chosen, lambda name: _delete(client, name, progress))
+    found, refused, late = asked.found, asked.refused, 0
     if found and not detach:
         waited = _wait(client, found, Deadline(patience))
         found, late, refused = waited.found, waited.late, refused + waited.refused
@@ -112,19 +111,6 @@ def _confirm(names: Sequence[str], address: Address, *, yes: bool, named: bool) 
         confirm(f"Delete {what} {shown} of product {address.product!r} for ever?")
     elif not named:
         raise Usage(f"{len(names)} runs would be deleted. Say --yes to do so without being asked.")
-
-
-def _each(names: Sequence[str], ask: Callable[[str], JsonObject]) -> tuple[list[JsonObject], int]:
-    """The jobs, and how many runs were refused: one that is not there does not keep the others."""
-    found = []
-    refused = 0
-    for name in names:
-        try:
-            found.append(ask(name))
-        except Refused as error:
-            error.show()
-            refused += 1
-    return found, refused
 
 
 def _delete(client: Client, name: str, progress: Progress) -> JsonObject:

@@ -217,10 +217,6 @@ SELECT * FROM job_record WHERE token = :token
 -- name: read_jobs
 SELECT * FROM job_record WHERE id = ANY(:ids) ORDER BY id
 
--- name: plan_each_filter
--- A plan that is made once for all filters cannot use an index for any; without effect beyond the transaction.
-SET LOCAL plan_cache_mode = force_custom_plan
-
 -- name: list_jobs
 -- Conditions that are NULL, or empty where several values are meant, narrow nothing.
 SELECT * FROM job_record

@@ -22,10 +22,6 @@ AND (:detected_before::timestamptz IS NULL OR r.detected_at <= :detected_before)
 AND (:fixed_after::timestamptz IS NULL OR r.fixed_at >= :fixed_after)
 AND (:fixed_before::timestamptz IS NULL OR r.fixed_at <= :fixed_before)
 
--- name: plan_each_filter
--- A plan that is made once for all filters cannot use an index for any; without effect beyond the transaction.
-SET LOCAL plan_cache_mode = force_custom_plan;
-
 -- name: list_reports
 -- Reports of a product behind the last one of the page before, in the order that is asked for. The key is text of bytes, so that all orders have one form: what comes first in it sorts, then the
 -- place; numbers have leading zeros, those that go down are taken from a larger one.

@@ -24,13 +24,12 @@ from storaged.api.reports import (
     Position,
     ReportListQuery,
     ReportQuery,
-    next_page,
-    page_limit,
+    read_page,
 )
 from storaged.api.uploads import READ_SIZE, body_of, check_length
 from storaged.errors import BadRequest, UploadIncomplete
 from storaged.model import DetectionStatus
-from storaged.store import products, reports
+from storaged.store import products
 from storaged.store.comparison import Comparison, compare
 from storaged.store.diffs import DiffSet, difference, find_side
 from storaged.store.products import Product
@@ -85,18 +84,8 @@ async def get_diff(request: web.Request) -> web.Response:
         product = await products.get_product(conn, request.match_info["product"])
         base = await find_side(conn, product.id, product.endpoint, query.base)
         new = await find_side(conn, product.id, product.endpoint, query.new)
-        diff = difference(query.set, base, new)
-        page = await reports.list_reports(
-            conn,
-            product.id,
-            query.where(),
-            order=query.order(),
-            after=query.cursor(),
-            limit=page_limit(query),
-            details=query.details,
-            diff=diff,
-        )
-    return await large_json_response({"reports": page.reports, "next": next_page(query.order(), page.following)})
+        page = await read_page(conn, product, query, difference(query.set, base, new))
+    return await large_json_response(page)
 
 
 async def post_diff(request: web.Request) -> web.StreamResponse:

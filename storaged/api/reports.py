@@ -16,6 +16,7 @@ from storaged.database.sql import Connection
 from storaged.errors import BadRequest
 from storaged.model import DetectionStatus
 from storaged.store import products, reports, runs
+from storaged.store.diffs import Difference
 from storaged.store.products import Product
 from storaged.store.reports import ReportCursor, ReportFilter, ReportOrder, ReportSort
 from storaged.store.severities import Severity
@@ -214,16 +215,25 @@ async def list_reports(request: web.Request) -> web.Response:
     query = read_query(request, ReportQuery)
     async with request.app[SERVICES].engine.connect() as conn:
         product = await _product_of(request, conn, query)
-        page = await reports.list_reports(
-            conn,
-            product.id,
-            query.where(),
-            order=query.order(),
-            after=query.cursor(),
-            limit=page_limit(query),
-            details=query.details,
-        )
-    return await large_json_response({"reports": page.reports, "next": next_page(query.order(), page.following)})
+        page = await read_page(conn, product, query)
+    return await large_json_response(page)
+
+
+async def read_page(
+    conn: Connection, product: Product, query: ReportQuery, diff: Difference | None = None
+) -> dict[str, Any]:
+    """The page that is asked for, of a diff when there is one, as ReportList has it."""
+    page = await reports.list_reports(
+        conn,
+        product.id,
+        query.where(),
+        order=query.order(),
+        after=query.cursor(),
+        limit=page_limit(query),
+        details=query.details,
+        diff=diff,
+    )
+    return {"reports": page.reports, "next": next_page(query.order(), page.following)}
 
 
 async def summarize_reports(request: web.Request) -> web.Response:

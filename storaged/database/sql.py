@@ -4,7 +4,8 @@
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -65,6 +66,17 @@ class Query:
         status = await conn.execute(self.text, *self.arguments(values))
         count = status.rsplit(" ", 1)[-1]
         return int(count) if count.isdecimal() else 0
+
+
+@asynccontextmanager
+async def planned_anew(conn: Connection) -> AsyncIterator[None]:
+    """A transaction in which each statement is planned for its values.
+
+    A plan that is made once for all filters of a list cannot use an index for any.
+    """
+    async with conn.transaction():
+        await conn.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        yield
 
 
 def sql_folder() -> Path:

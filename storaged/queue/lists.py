@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from storaged.database.sql import Connection, load_queries
+from storaged.database.sql import Connection, load_queries, planned_anew
 from storaged.model import Job, JobKind, JobStatus, ProductId, Token
 from storaged.queue.jobs import job_of
 
@@ -51,7 +51,6 @@ async def list_jobs(
 ) -> list[Job]:
     """Jobs, the newest first; the next page is the one after the last id of this one."""
     values = {name: list(value) if isinstance(value, tuple | list) else value for name, value in asdict(where).items()}
-    async with conn.transaction():
-        await QUERIES["plan_each_filter"].execute(conn)
+    async with planned_anew(conn):
         rows = await QUERIES["list_jobs"].fetch(conn, **values, limit=limit, after_id=after_id)
     return [job_of(row) for row in rows]

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from storaged.database.sql import Connection, load_queries
+from storaged.database.sql import Connection, load_queries, planned_anew
 from storaged.errors import ReportNotFound
 from storaged.model import DetectionStatus, ProductId
 from storaged.store import diffs
@@ -175,8 +175,7 @@ async def _fetch(
     report: int | None = None,
     diff: Difference | None = None,
 ) -> list[Any]:
-    async with conn.transaction():
-        await QUERIES["plan_each_filter"].execute(conn)
+    async with planned_anew(conn):
         return await QUERIES["list_reports"].fetch(
             conn,
             product=product,

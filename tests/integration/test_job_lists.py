@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from storaged.database.engine import Engine, open_connection
-from storaged.database.sql import Connection
+from storaged.database.sql import Connection, planned_anew
 from storaged.model import Job, JobKind, JobStatus, Token
 from storaged.queue.jobs import ESTIMATE_SAMPLE, FAR
 from storaged.queue.lists import QUERIES, JobFilter, list_jobs
@@ -189,8 +189,7 @@ async def touched(conn: Connection, query: str, **values: Any) -> int:
 
 async def blocks(conn: Connection, where: JobFilter, after_id: int | None) -> int:
     """What one page of the list touches."""
-    async with conn.transaction():
-        await QUERIES["plan_each_filter"].execute(conn)
+    async with planned_anew(conn):
         return await touched(conn, "list_jobs", **asdict(where), limit=100, after_id=after_id)
 
 
