@@ -105,8 +105,8 @@ class Client:
             return answer
         raise NotADaemon(f"The answer of {self.address.base} is no overview: is it a storaged daemon?")
 
-    def runs(self) -> Iterator[JsonObject]:
-        return self._pages(f"{self._product}/runs", "runs")
+    def runs(self, query: Query = ()) -> Iterator[JsonObject]:
+        return self._pages(f"{self._product}/runs", "runs", query)
 
     def has_run(self, name: str) -> bool:
         try:

@@ -23,16 +23,8 @@ def url_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--url` and how it is reached by TLS, given to the command as `address`."""
 
     @wraps(command)
-    def with_address(
-        *args: Any,
-        url: str,
-        ca_file: str | None,
-        client_cert: str | None,
-        client_key: str | None,
-        insecure: bool,
-        **options: Any,
-    ) -> Any:
-        tls = _tls(ca_file, client_cert, client_key, insecure)
+    def with_address(*args: Any, url: str, **options: Any) -> Any:
+        tls = tls_of(**{name: options.pop(name) for name in TLS_OPTIONS})
         return command(*args, address=parse_address(url, tls), **options)
 
     for option in reversed(ADDRESS_OPTIONS):
@@ -55,11 +47,14 @@ ADDRESS_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] 
 )
 
 
-def _tls(ca_file: str | None, client_cert: str | None, client_key: str | None, insecure: bool) -> Tls:
+TLS_OPTIONS = ("ca_file", "client_cert", "client_key", "insecure")
+
+
+def tls_of(ca_file: str | None, client_cert: str | None, client_key: str | None, insecure: bool | None) -> Tls:
     """The options go before the variables; a certificate that is given has not the variable's key."""
     before = tls_from_environment()
     key = client_key or (None if client_cert else before.client_key)
-    return Tls(ca_file or before.ca_file, client_cert or before.client_cert, key, insecure or before.insecure)
+    return Tls(ca_file or before.ca_file, client_cert or before.client_cert, key, bool(insecure) or before.insecure)
 
 
 def output_option(command: Command) -> Command:
