@@ -93,9 +93,10 @@ async def _open_current(settings: Settings) -> "AsyncIterator[Connection]":
 
 def _object(product: Any) -> JsonObject:
     """As the API gives it."""
+    from storaged.api.encode import json_bytes
     from storaged.api.products import product_object
 
-    found: JsonObject = orjson.loads(orjson.dumps(product_object(product)))
+    found: JsonObject = orjson.loads(json_bytes(product_object(product)))
     return found
 
 

@@ -36,3 +36,11 @@ SELECT token FROM job WHERE product_id = :id
 
 -- name: remove_product
 DELETE FROM product WHERE id = :id
+
+-- name: like_product
+-- The endpoints that are likeliest to be meant by one that is not there, few enough to be compared one by one.
+SELECT endpoint FROM product
+WHERE abs(length(endpoint) - length(:endpoint::text)) < 4
+ORDER BY left(lower(endpoint), 2) = left(lower(:endpoint), 2) DESC,
+         right(lower(endpoint), 2) = right(lower(:endpoint), 2) DESC, endpoint
+LIMIT 60

@@ -8,6 +8,7 @@ from typing import Any, Final
 from storaged.database.sql import Connection, load_queries
 from storaged.errors import ProductExists, ProductInUse, ProductNotFound
 from storaged.model import ProductId, Token
+from storaged.store.names import close_names
 
 QUERIES = load_queries("products")
 
@@ -59,7 +60,7 @@ async def get_product(conn: Connection, endpoint: str) -> Product:
     """The product of this endpoint; raises ProductNotFound."""
     row = await QUERIES["get_product"].row(conn, endpoint=endpoint)
     if row is None:
-        raise ProductNotFound(endpoint)
+        raise await _not_found(conn, endpoint)
     return _product(row)
 
 
@@ -91,7 +92,7 @@ async def remove_product(conn: Connection, endpoint: str) -> list[Token]:
     """
     row = await QUERIES["lock_product"].row(conn, endpoint=endpoint)
     if row is None:
-        raise ProductNotFound(endpoint)
+        raise await _not_found(conn, endpoint)
     uses = await QUERIES["count_uses"].row(conn, id=row["id"])
     if uses["runs"] or uses["jobs"]:
         raise ProductInUse(
@@ -101,6 +102,11 @@ async def remove_product(conn: Connection, endpoint: str) -> list[Token]:
     tokens = [Token(job["token"]) for job in await QUERIES["tokens_of_product"].fetch(conn, id=row["id"])]
     await QUERIES["remove_product"].execute(conn, id=row["id"])
     return tokens
+
+
+async def _not_found(conn: Connection, endpoint: str) -> ProductNotFound:
+    like = await QUERIES["like_product"].fetch(conn, endpoint=endpoint)
+    return ProductNotFound(endpoint, close_names(endpoint, [row["endpoint"] for row in like]))
 
 
 def _product(row: Any) -> Product:
