@@ -44,6 +44,8 @@ def read_answer(base: str, answer: Answer) -> Any:
             raise _not_a_daemon(base, answer)
         return content
     text = _problem_text(content)
+    if text is None and answer.status == HTTPStatus.UNAUTHORIZED:
+        raise Refused(f"{base} answers {_status(answer.status)}. {_LOGIN}", answer.status)
     if text is None and answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         raise Refused(f"The proxy on the way to {base} answers {_status(answer.status)}. {_PROXY_LOGIN}", answer.status)
     if text is None and answer.status in PASSING_STATUSES:
@@ -70,6 +72,7 @@ def explain(base: str, error: Exception, proxy: str | None = None) -> StorectlEr
     return Unreachable(f"The connection to {base} broke: {_reason(error)}.")
 
 
+_LOGIN = "Put user and password before the host in the URL: https://user:password@host/Product."
 _PROXY_LOGIN = "Put user and password into its variable: http://user:password@proxy:3128."
 _PERHAPS_TLS = " If it speaks TLS, the URL begins with https://."
 _FAILURES: tuple[tuple[type[Exception], str], ...] = (

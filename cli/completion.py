@@ -219,6 +219,7 @@ HELP = """Print the script that makes a shell complete {name}.
 
 \b
 bash, in ~/.bashrc:   eval "$({name} completion bash)"
-zsh, in ~/.zshrc:     eval "$({name} completion zsh)"
-fish:                 {name} completion fish > ~/.config/fish/completions/{name}.fish
+zsh, in ~/.zshrc:     eval "$({name} completion zsh)"   (after compinit)
+fish, in ~/.config/fish/config.fish:
+                      {name} completion fish | source
 """

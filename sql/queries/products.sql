@@ -31,8 +31,9 @@ SELECT
     (SELECT count(*) FROM run WHERE product_id = :id) AS runs,
     (SELECT count(*) FROM job WHERE product_id = :id AND status IN ('allocated', 'enqueued', 'running')) AS jobs
 
--- name: tokens_of_product
-SELECT token FROM job WHERE product_id = :id
+-- name: tokens_with_upload_of_product
+-- Of the others the uploads went when they ended.
+SELECT token FROM job WHERE product_id = :id AND status IN ('failed', 'dropped')
 
 -- name: remove_product
 DELETE FROM product WHERE id = :id

@@ -152,6 +152,12 @@ def test_what_a_proxy_says_for_people_is_passed_on() -> None:
         read_answer(BASE, answer(400, page, "text/html"))
 
 
+@pytest.mark.parametrize(("status", "told"), [(401, "before the host in the URL"), (407, "into its variable")])
+def test_a_proxy_that_asks_who_it_is_is_told_with_where_to_say_so(status: int, told: str) -> None:
+    with pytest.raises(Refused, match=told):
+        read_answer(BASE, answer(status, b"<html>", "text/html"))
+
+
 def test_a_redirect_says_where_to() -> None:
     with pytest.raises(NotADaemon, match=r"to https://x/Default\. Give that address"):
         read_answer(BASE, answer(301, b"", "text/html", Location="https://x/Default"))
