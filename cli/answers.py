@@ -2,8 +2,10 @@
 
 import json
 import re
+import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
+from http.client import BadStatusLine, RemoteDisconnected
 from typing import Any, Protocol
 
 from urllib3 import exceptions
@@ -15,6 +17,8 @@ PASSING_STATUSES = {429, 500, 502, 503, 504}
 """These may come from a proxy, without problem details, and say nothing against the address."""
 
 _SSL_NOISE = re.compile(r"^\[[^]]*\] | \(_ssl\.c:\d+\)$")
+# What a proxy says for people, such as "No required SSL certificate was sent".
+_TITLE = re.compile(rb"<title>([^<]{1,200})</title>", re.IGNORECASE)
 
 
 class Answer(Protocol):
@@ -40,6 +44,10 @@ def read_answer(base: str, answer: Answer) -> Any:
             raise _not_a_daemon(base, answer)
         return content
     text = _problem_text(content)
+    if text is None and answer.status == HTTPStatus.UNAUTHORIZED:
+        raise Refused(f"{base} answers {_status(answer.status)}. {_LOGIN}", answer.status)
+    if text is None and answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        raise Refused(f"The proxy on the way to {base} answers {_status(answer.status)}. {_PROXY_LOGIN}", answer.status)
     if text is None and answer.status in PASSING_STATUSES:
         text = f"{base} answers {_status(answer.status)}: it cannot serve this now."
     if text is None:
@@ -49,37 +57,98 @@ def read_answer(base: str, answer: Answer) -> Any:
     raise Refused(text, answer.status)
 
 
-def explain(base: str, error: Exception) -> StorectlError:
+def explain(base: str, error: Exception, proxy: str | None = None) -> StorectlError:
     """A failure of the network in words; which class it becomes says whether asking again can help."""
-    for kind, become, text in _FAILURES:
+    inner = _innermost(error)
+    if isinstance(error, exceptions.ProxyError):
+        return _explain_proxy(base, error, without_user(proxy or ""))
+    if isinstance(inner, ssl.SSLError):
+        return InsecureConnection(explain_tls(base, inner))
+    if isinstance(inner, BadStatusLine) and not isinstance(inner, RemoteDisconnected):
+        return NotADaemon(f"What answers at {base} speaks no HTTP.{_PERHAPS_TLS if base.startswith('http:') else ''}")
+    for kind, text in _FAILURES:
         if isinstance(error, kind):
-            return become(text.format(base=base, reason=_reason(error)))
+            return Unreachable(text.format(base=base, reason=_reason(error)))
     return Unreachable(f"The connection to {base} broke: {_reason(error)}.")
 
 
-_FAILURES: tuple[tuple[type[Exception], type[StorectlError], str], ...] = (
-    (exceptions.ProxyError, Unreachable, "The proxy on the way to {base} does not work: {reason}."),
-    (exceptions.SSLError, InsecureConnection, "No secure connection to {base}: {reason}."),
-    (exceptions.NameResolutionError, Unreachable, "The host of {base} is not known here. Is the name right?"),
-    (
-        exceptions.NewConnectionError,
-        Unreachable,
-        "No daemon answers at {base} ({reason}). Is `storaged serve` running?",
-    ),
-    (exceptions.ConnectTimeoutError, Unreachable, "{base} cannot be reached: no connection came about in time."),
-    (exceptions.TimeoutError, Unreachable, "{base} did not answer in time."),
-    (TimeoutError, Unreachable, "{base} did not answer in time."),
+_LOGIN = "Put user and password before the host in the URL: https://user:password@host/Product."
+_PROXY_LOGIN = "Put user and password into its variable: http://user:password@proxy:3128."
+_PERHAPS_TLS = " If it speaks TLS, the URL begins with https://."
+_FAILURES: tuple[tuple[type[Exception], str], ...] = (
+    (exceptions.NameResolutionError, "The host of {base} is not known here. Is the name right?"),
+    (exceptions.NewConnectionError, "No daemon answers at {base} ({reason}). Is `storaged serve` running?"),
+    (exceptions.ConnectTimeoutError, "{base} cannot be reached: no connection came about in time."),
+    (exceptions.TimeoutError, "{base} did not answer in time."),
+    (TimeoutError, "{base} did not answer in time."),
 )
 
 
-def _reason(error: BaseException) -> str:
+def without_user(proxy: str) -> str:
+    """A proxy's URL as it may be shown."""
+    scheme, mark, rest = proxy.rpartition("://")
+    return scheme + mark + rest.rpartition("@")[2]
+
+
+def _explain_proxy(base: str, error: Exception, proxy: str) -> StorectlError:
+    """The environment's proxy cannot be reached, or refuses to connect to the daemon."""
+    reason = _reason(error)
+    refusal = re.fullmatch(r"tunnel connection failed: (4\d\d) .*", reason)
+    if refusal is None:
+        text = f"The proxy {proxy} on the way to {base} does not work: {reason}. NO_PROXY excepts a daemon from it."
+        return InsecureConnection(text) if isinstance(_innermost(error), ssl.SSLError) else Unreachable(text)
+    status = int(refusal[1])
+    login = _PROXY_LOGIN if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED else "NO_PROXY excepts a daemon from it."
+    return Refused(f"The proxy {proxy} does not connect to {base}: it answers {_status(status)}. {login}", status)
+
+
+def explain_tls(base: str, error: ssl.SSLError) -> str:
+    """What is wrong with the daemon's certificate, with ours, or with TLS at all, and what to do."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        advice = _CERTIFICATE_ADVICE.get(error.verify_code, _UNTRUSTED)
+        return f"The certificate of {base} is not accepted: {error.verify_message.rstrip('.')}. {advice}"
+    cause = getattr(error, "reason", None)  # only what OpenSSL raised has one
+    advice = next((text for causes, text in _TLS_ADVICE if cause in causes), "")
+    return f"No secure connection to {base}: {_reason(error)}.{advice}"
+
+
+_UNTRUSTED = (
+    "Name a file with the certificate of its authority by --ca-file or STORAGED_CA_FILE, or trust any by --insecure."
+)
+# By OpenSSL's X509_V_ERR_ numbers.
+_CERTIFICATE_ADVICE = {
+    9: "Is the clock of this machine right?",
+    10: "It must be renewed there, or the clock of this machine is wrong.",
+    62: "Use the name in --url that it is made out to.",
+    64: "Use the name in --url that it is made out to.",
+}
+_TLS_ADVICE = (
+    (
+        {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"},
+        " If it speaks no TLS, the URL begins with http://.",
+    ),
+    (
+        {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE"},
+        " It asks for a certificate of yours: --client-cert and --client-key.",
+    ),
+    (
+        {"TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_BAD_CERTIFICATE", "SSLV3_ALERT_CERTIFICATE_EXPIRED"},
+        " It does not accept your --client-cert.",
+    ),
+)
+
+
+def _innermost(error: BaseException) -> BaseException:
     """The innermost cause, which is the one that says something."""
     inner = error.__cause__ or next((part for part in error.args[::-1] if isinstance(part, BaseException)), None)
-    if inner is not None:
-        return _reason(inner)
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    text = _SSL_NOISE.sub("", text).rstrip(".") or type(error).__name__
-    return text.lower() if text[1:].islower() else text
+    return error if inner is None else _innermost(inner)
+
+
+def _reason(error: BaseException) -> str:
+    inner = _innermost(error)
+    text = inner.strerror if isinstance(inner, OSError) and inner.strerror else str(inner)
+    text = _SSL_NOISE.sub("", text).rstrip(".") or type(inner).__name__
+    return text[0].lower() + text[1:] if text.split()[0][1:].islower() else text
 
 
 def _read_json(answer: Answer) -> Any:
@@ -107,8 +176,10 @@ def _problem_text(content: Any) -> str | None:
 
 def _not_a_daemon(base: str, answer: Answer) -> NotADaemon:
     kind = answer.headers.get("Content-Type", "no content type")
+    title = _TITLE.search(answer.data or b"")
+    said = f", titled {' '.join(title[1].decode(errors='replace').split())!r}" if title else ""
     return NotADaemon(
-        f"What answers at {base} is no storaged daemon: {_status(answer.status)} with {kind}. "
+        f"What answers at {base} is no storaged daemon: {_status(answer.status)} with {kind}{said}. "
         "Is the URL right? It looks like localhost:8001/Default, or https://host/prefix/Default."
     )
 

@@ -2,15 +2,17 @@
 
 import asyncio
 import os
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from .address import DEFAULT_URL, URL_VARIABLE, Address, parse_address
-from .answers import read_answer
-from .client import ANSWER_SECONDS, CONNECT_SECONDS, Client, JsonObject, proxy_for
+from .answers import explain_tls, read_answer
+from .client import ANSWER_SECONDS, CONNECT_SECONDS, Client, JsonObject
 from .errors import InsecureConnection, NotADaemon, StorectlError, Unavailable, Unreachable
+from .transport import proxy_for, tls_context
 from .version import client_name
 from .waiting import (
     GIVE_UP_SECONDS,
@@ -25,7 +27,7 @@ from .waiting import (
 )
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
+    from aiohttp import ClientConnectorCertificateError, ClientSession, ClientSSLError
 
 OnChange = Callable[[JsonObject], None]
 
@@ -65,7 +67,11 @@ async def await_job_async(
 
     address = _address(url)
     deadline = Deadline(Patience(timeout, give_up))
-    async with aiohttp.ClientSession(proxy=proxy_for(address)) as session:
+    proxy = proxy_for(address)
+    secure = any(url.startswith("https:") for url in (address.base, proxy or ""))
+    connector = aiohttp.TCPConnector(ssl=tls_context(address.tls) if secure else True)
+    login = aiohttp.BasicAuth(*address.login) if address.login else None
+    async with aiohttp.ClientSession(proxy=proxy, connector=connector, auth=login) as session:
         questions = _Questions(session, address, token)
         return await _follow(questions, await _first_look(questions, deadline), deadline, _Changes(on_change))
 
@@ -119,7 +125,7 @@ class _Questions:
             ) as answer:
                 read = _Read(answer.status, answer.headers, await answer.read())
         except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError) as error:
-            raise InsecureConnection(f"No secure connection to {self.address.base}: {error}.") from error
+            raise InsecureConnection(explain_tls(self.address.base, _tls_error(error))) from error
         except (aiohttp.ClientError, OSError) as error:
             why = str(error) or "it did not answer in time"
             raise Unreachable(f"No answer from {self.address.base}: {why}.") from error
@@ -127,6 +133,11 @@ class _Questions:
         if isinstance(job, dict) and {"token", "status", "sequence"} <= job.keys():
             return job
         raise NotADaemon(f"The answer of {self.address.base} is not a job: is it a storaged daemon?")
+
+
+def _tls_error(error: "ClientConnectorCertificateError | ClientSSLError") -> ssl.SSLError:
+    inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+    return inner if isinstance(inner, ssl.SSLError) else ssl.SSLError(str(error))
 
 
 async def _first_look(questions: _Questions, deadline: Deadline) -> JsonObject:

@@ -1,20 +1,18 @@
 """The daemon's HTTP API as the client uses it."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.timeout import Timeout
-from urllib3.util.wait import wait_for_read
 
 from .address import Address
 from .answers import explain, read_answer
 from .errors import NotADaemon, Refused
+from .transport import open_pool, proxy_for
 from .version import client_name
 
 JsonObject: TypeAlias = dict[str, Any]
@@ -28,7 +26,6 @@ LARGEST_PAGE = 5000
 """Of reports; each page of a diff costs the daemon the whole comparison."""
 COMPARISON_SECONDS = 600.0
 """An archive is parsed before the answer comes, and others may be before it."""
-STALL_SECONDS = 120.0
 OVERVIEW_SECONDS = 10.0
 HASHES_PER_QUESTION = 10_000
 
@@ -38,8 +35,12 @@ class Client:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self._pool = _open_pool(address)
+        self._proxy = proxy_for(address)
+        self._pool = open_pool(address, self._proxy)
         self._product = _product_path(address.product)
+        self._headers = {"User-Agent": client_name().replace(" ", "/"), "Accept": "application/json"}
+        if address.login is not None:
+            self._headers.update(urllib3.make_headers(basic_auth=":".join(address.login)))
 
     def missing_contents(self, digests: Sequence[str]) -> set[str]:
         """Which of these SHA-256 (hex) the daemon lacks. Asks even about none: it tells whether the product exists."""
@@ -104,8 +105,8 @@ class Client:
             return answer
         raise NotADaemon(f"The answer of {self.address.base} is no overview: is it a storaged daemon?")
 
-    def runs(self) -> Iterator[JsonObject]:
-        return self._pages(f"{self._product}/runs", "runs")
+    def runs(self, query: Query = ()) -> Iterator[JsonObject]:
+        return self._pages(f"{self._product}/runs", "runs", query)
 
     def has_run(self, name: str) -> bool:
         try:
@@ -164,7 +165,7 @@ class Client:
         seconds: float = ANSWER_SECONDS,
         content: object = None,
     ) -> Any:
-        sent = {"User-Agent": client_name().replace(" ", "/"), "Accept": "application/json", **(headers or {})}
+        sent = self._headers | (headers or {})
         if content is not None:
             body = json.dumps(content).encode()
             sent["Content-Type"] = "application/json"
@@ -175,7 +176,7 @@ class Client:
                 method, url, body=body, headers=sent, timeout=timeout, retries=False, redirect=False
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise explain(self.address.base, error) from error
+            raise explain(self.address.base, error, self._proxy) from error
         return read_answer(self.address.base, answer)
 
     def _member(self, answer: Any, name: str) -> list[Any]:
@@ -197,57 +198,3 @@ class Client:
 
 def _product_path(endpoint: str) -> str:
     return f"/products/{quote(endpoint, safe='')}"
-
-
-class _PlainConnection(HTTPConnection):
-    """A connection that hears an answer which comes before the whole body is sent, such as "too large"."""
-
-    def connect(self) -> None:
-        super().connect()
-        # Until the answer is read urllib3 leaves the connect time-out on the socket: too short for a daemon under load.
-        self.sock.settimeout(STALL_SECONDS)
-
-    def send(self, data: Any) -> None:
-        if self.sock is not None and wait_for_read(self.sock, timeout=0):
-            # urllib3 takes this as the sign to stop sending and to read the answer.
-            raise BrokenPipeError
-        super().send(data)
-
-
-class _TlsConnection(HTTPSConnection):
-    """As above without the early answer: with TLS, what can be read need not be part of an answer."""
-
-    def connect(self) -> None:
-        super().connect()
-        self.sock.settimeout(STALL_SECONDS)
-
-
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _TlsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
-
-
-def _open_pool(address: Address) -> urllib3.PoolManager:
-    proxy = proxy_for(address)
-    pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
-    pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
-    return pool
-
-
-def proxy_for(address: Address) -> str | None:
-    """The proxy that the environment asks for (`http_proxy`, `https_proxy`, `no_proxy`); never one to this machine."""
-    if address.host in {"localhost", "127.0.0.1", "::1"} or not _names_a_proxy():
-        return None
-    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - slow, seldom needed
-
-    if proxy_bypass(address.host):
-        return None
-    proxies = getproxies()
-    return proxies.get(address.base.partition("://")[0]) or proxies.get("all")
-
-
-def _names_a_proxy() -> bool:
-    return any(name.lower() in {"http_proxy", "https_proxy", "all_proxy"} for name in os.environ)

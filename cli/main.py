@@ -1,11 +1,16 @@
 """The `storectl` command line; a command's module is imported only when it is called."""
 
+import os
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .errors import Interrupted
+from .typos import SuggestingGroup
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "store": "Store the results of an analysis as a run.",
@@ -18,14 +23,17 @@ COMMANDS = {
     "diff": "Compare runs, or a folder with runs: what is new, resolved, unresolved.",
     "del": "Delete runs.",
     "product": "List, add, edit and remove products.",
+    "completion": "Print the script that makes a shell complete storectl.",
 }
+# Set by that script when the shell asks.
+COMPLETES = "_STORECTL_COMPLETE"
 
 
 # Where a command cannot be called in Python as it is called in the shell.
 MODULES = {"del": "delete", "sum": "summary"}
 
 
-class LazyGroup(click.Group):
+class LazyGroup(SuggestingGroup):
     """Its commands are those of COMMANDS, each in the module of its name, under its name; but for those of MODULES."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -36,7 +44,25 @@ class LazyGroup(click.Group):
             return None
         name = MODULES.get(cmd_name, cmd_name)
         command: click.Command = getattr(import_module(f".commands.{name}", __package__), name)
+        if COMPLETES in os.environ:
+            from .completion import complete_parameters  # noqa: PLC0415 - no command needs it
+
+            complete_parameters(command, cmd_name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """As click's, without loading each command for its help."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - as above
+
+        found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        if COMPLETES in os.environ:
+            from .completion import prepare  # noqa: PLC0415 - as above
+
+            prepare()
+        return super().main(*args, **kwargs)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -7,14 +7,10 @@ from typing import Any, TypeVar
 
 import click
 
-from .address import DEFAULT_URL, URL_VARIABLE, Address, parse_address
+from .address import DEFAULT_URL, URL_VARIABLE, Tls, parse_address, tls_from_environment
 from .waiting import GIVE_UP_SECONDS, Patience
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def _read_address(_context: click.Context, _option: click.Parameter, text: str) -> Address:
-    return parse_address(text)
 
 
 def _read_format(_context: click.Context, _option: click.Parameter, text: str | None) -> str:
@@ -23,17 +19,42 @@ def _read_format(_context: click.Context, _option: click.Parameter, text: str | 
     return "plain" if text == "plaintext" else text
 
 
-def url_option(command: Command) -> Command:
-    """`--url`, given to the command as `address`."""
-    return click.option(
+def url_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--url` and how it is reached by TLS, given to the command as `address`."""
+
+    @wraps(command)
+    def with_address(*args: Any, url: str, **options: Any) -> Any:
+        tls = tls_of(**{name: options.pop(name) for name in TLS_OPTIONS})
+        return command(*args, address=parse_address(url, tls), **options)
+
+    for option in reversed(ADDRESS_OPTIONS):
+        with_address = option(with_address)
+    return with_address
+
+
+ADDRESS_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
+    click.option(
         "--url",
-        "address",
         default=DEFAULT_URL,
         envvar=URL_VARIABLE,
         metavar="URL",
-        callback=_read_address,
         help=f"The product, as [scheme://]host:port/Product. {URL_VARIABLE} sets it, too. Default: {DEFAULT_URL}.",
-    )(command)
+    ),
+    click.option("--ca-file", metavar="FILE", help="Trust the certificates in this file (STORAGED_CA_FILE)."),
+    click.option("--client-cert", metavar="FILE", help="Show this certificate (STORAGED_CLIENT_CERT)."),
+    click.option("--client-key", metavar="FILE", help="Its key, when not in the same file (STORAGED_CLIENT_KEY)."),
+    click.option("--insecure", is_flag=True, help="Trust any certificate (STORAGED_INSECURE=1)."),
+)
+
+
+TLS_OPTIONS = ("ca_file", "client_cert", "client_key", "insecure")
+
+
+def tls_of(ca_file: str | None, client_cert: str | None, client_key: str | None, insecure: bool | None) -> Tls:
+    """The options go before the variables; a certificate that is given has not the variable's key."""
+    before = tls_from_environment()
+    key = client_key or (None if client_cert else before.client_key)
+    return Tls(ca_file or before.ca_file, client_cert or before.client_cert, key, bool(insecure) or before.insecure)
 
 
 def output_option(command: Command) -> Command:

@@ -2,80 +2,18 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-import uvloop
+from storaged_cli.completion import completion_command
 
-from storaged import daemon
-from storaged.database.embedded import psql_command, stop_embedded
-from storaged.database.engine import open_connection
-from storaged.database.migrate import migrate as apply
-from storaged.database.sql import sql_folder
-from storaged.errors import StoragedError
-from storaged.logs import configure_logs
-from storaged.quickstart import quickstart
+from storaged.options import StoragedGroup, config_option, run, setting_options
+from storaged.product_commands import product
 from storaged.settings import Settings, load_settings
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class StoragedGroup(click.Group):
-    """Domain errors become one line on stderr and exit code 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except StoragedError as error:
-            raise click.ClickException(str(error)) from error
-
-
-def setting_options(*names: str) -> Callable[[Command], Command]:
-    """Options that stand for settings, with the settings' own descriptions as help; unset ones stay None."""
-
-    def decorate(command: Command) -> Command:
-        for name in reversed(names):
-            command = _setting_option(name)(command)
-        return command
-
-    return decorate
-
-
-def _setting_option(name: str) -> Callable[[Command], Command]:
-    field = Settings.model_fields[name]
-    flag = "--" + name.replace("_", "-")
-    is_bool = field.annotation is bool
-    return click.option(
-        flag,
-        name,
-        default=None,
-        is_flag=is_bool,
-        type=None if is_bool else str,
-        help=field.description,
-        metavar=None if is_bool else METAVARS.get(name, "VALUE"),
-    )
-
-
-METAVARS = {
-    "host": "ADDRESS",
-    "port": "PORT",
-    "data_dir": "FOLDER",
-    "database_url": "URL",
-    "workers": "PROCESSES",
-    "concurrent_jobs": "N",
-    "node_id": "ID",
-    "pg_bindir": "FOLDER",
-    "log_level": "LEVEL",
-}
-
-config_option = click.option(
-    "--config",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="TOML file with settings; flags and STORAGED_* variables go before it.",
-)
+# The parts of a daemon are imported where they are used: --help and the shell's completion do not wait for them.
+# ruff: noqa: PLC0415
 
 
 @click.group(cls=StoragedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -115,6 +53,9 @@ def serve(config: Path | None, **flags: Any) -> None:
 @config_option
 def start_quickly(config: Path | None, **flags: Any) -> None:
     """Start a daemon, store a small real analysis, show its results, and serve until Ctrl-C."""
+    from storaged.logs import configure_logs
+    from storaged.quickstart import quickstart
+
     settings = load_settings(config, **{"log_level": "warning", **flags})
     configure_logs(settings)
     warn_of_exposure(settings)
@@ -126,6 +67,8 @@ def start_quickly(config: Path | None, **flags: Any) -> None:
 @config_option
 def migrate(config: Path | None, **flags: Any) -> None:
     """Bring the database's schema up to date (serve does it too)."""
+    from storaged.logs import configure_logs
+
     settings = load_settings(config, **flags)
     configure_logs(settings)
     run(_migrate(settings))
@@ -136,6 +79,8 @@ def migrate(config: Path | None, **flags: Any) -> None:
 @config_option
 def stop(config: Path | None, **flags: Any) -> None:
     """Stop an embedded database that a killed daemon left running."""
+    from storaged.database.embedded import stop_embedded
+
     settings = load_settings(config, **flags)
     stopped = run(stop_embedded(settings.postgres_dir, settings.pg_bindir))
     click.echo("Stopped." if stopped else "It was not running.", err=True)
@@ -147,6 +92,8 @@ def stop(config: Path | None, **flags: Any) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(config: Path | None, arguments: tuple[str, ...], **flags: Any) -> None:
     """A shell on the embedded database of a running daemon; ARGUMENTS go to psql."""
+    from storaged.database.embedded import psql_command
+
     settings = load_settings(config, **flags)
     command, environment = psql_command(settings.postgres_dir, settings.pg_bindir)
     sys.exit(subprocess.run([*command, *arguments], env=environment, check=False).returncode)
@@ -155,12 +102,9 @@ def psql(config: Path | None, arguments: tuple[str, ...], **flags: Any) -> None:
 @main.command()
 def dashboard() -> None:
     """Print the folder of the operator's queries: `storaged psql -f "$(storaged dashboard)/queue.sql"` runs one."""
+    from storaged.database.sql import sql_folder
+
     click.echo(sql_folder() / "dashboard")
-
-
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run on uvloop."""
-    return uvloop.run(coroutine)
 
 
 def warn_of_exposure(settings: Settings) -> None:
@@ -170,13 +114,20 @@ def warn_of_exposure(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    from storaged import daemon
+    from storaged.logs import configure_logs
+
     configure_logs(settings)
     warn_of_exposure(settings)
     await daemon.serve(settings, lambda url: click.echo(f"storaged listens on {url}", err=True))
 
 
 async def _migrate(settings: Settings) -> None:
-    async with daemon.open_database(settings) as dsn:
+    from storaged.daemon import open_database
+    from storaged.database.engine import open_connection
+    from storaged.database.migrate import migrate as apply
+
+    async with open_database(settings) as dsn:
         connection = await open_connection(dsn)
         try:
             applied = await apply(connection)
@@ -186,3 +137,7 @@ async def _migrate(settings: Settings) -> None:
         click.echo(f"applied {migration.number:04d} {migration.name}")
     if not applied:
         click.echo("The schema is up to date.")
+
+
+main.add_command(product)
+main.add_command(completion_command("storaged"))

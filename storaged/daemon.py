@@ -1,6 +1,7 @@
 """The composition root: builds every part of a node from the settings, and takes it all down again."""
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -246,11 +247,24 @@ def open_listener(host: str, port: int) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        raise ListenError(
-            f"Cannot listen on {host}:{port}: {error.strerror}. Stop what listens there, or choose another --port."
-        ) from error
+        raise ListenError(f"Cannot listen on {url_host(host)}:{port}: {listen_fault(error)}") from error
     with listener:
         yield listener
+
+
+def listen_fault(error: OSError) -> str:
+    """Why an address cannot be had, and what to do."""
+    # A name that is not known has one of the negative numbers of getaddrinfo.
+    number = error.errno or 0
+    if number < 0:
+        return "this name is not known. Choose a --host that is an address of this machine, such as 127.0.0.1."
+    advice = {
+        errno.EADDRINUSE: "Stop what listens there, or choose another --port.",
+        errno.EADDRNOTAVAIL: "Choose a --host that is an address of this machine, such as 127.0.0.1.",
+        errno.EAFNOSUPPORT: "Choose a --host that is an address of this machine, such as 127.0.0.1.",
+        errno.EACCES: "Ports below 1024 need a privilege: choose another --port, such as 8001.",
+    }.get(number, "Choose another --host or --port.")
+    return f"{os.strerror(number).lower()}. {advice}"
 
 
 @asynccontextmanager

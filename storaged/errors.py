@@ -1,5 +1,7 @@
 """Everything that can go wrong, in the words of the domain; knows no HTTP."""
 
+from collections.abc import Sequence
+
 
 class StoragedError(Exception):
     """Base of all errors that storaged raises on purpose; its text is fit for a person to read."""
@@ -35,11 +37,15 @@ class SchemaError(StoragedError):
 # What a client names
 
 
+def _meant(close: Sequence[str]) -> str:
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
 class ProductNotFound(StoragedError):
     """No product has this endpoint."""
 
-    def __init__(self, product: str) -> None:
-        super().__init__(f"There is no product {product!r}. `storectl product list` lists the products.")
+    def __init__(self, product: str, close: Sequence[str] = ()) -> None:
+        super().__init__(f"There is no product {product!r}.{_meant(close)} `storectl product list` lists the products.")
 
 
 class ProductExists(StoragedError):
@@ -53,8 +59,8 @@ class ProductInUse(StoragedError):
 class RunNotFound(StoragedError):
     """The product has no run of this name."""
 
-    def __init__(self, product: str, run: str) -> None:
-        super().__init__(f"Product {product!r} has no run {run!r}. `storectl runs` lists the runs.")
+    def __init__(self, product: str, run: str, close: Sequence[str] = ()) -> None:
+        super().__init__(f"Product {product!r} has no run {run!r}.{_meant(close)} `storectl runs` lists the runs.")
 
 
 class TagNotFound(StoragedError):

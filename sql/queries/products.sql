@@ -31,8 +31,17 @@ SELECT
     (SELECT count(*) FROM run WHERE product_id = :id) AS runs,
     (SELECT count(*) FROM job WHERE product_id = :id AND status IN ('allocated', 'enqueued', 'running')) AS jobs
 
--- name: tokens_of_product
-SELECT token FROM job WHERE product_id = :id
+-- name: tokens_with_upload_of_product
+-- Of the others the uploads went when they ended.
+SELECT token FROM job WHERE product_id = :id AND status IN ('failed', 'dropped')
 
 -- name: remove_product
 DELETE FROM product WHERE id = :id
+
+-- name: like_product
+-- The endpoints that are likeliest to be meant by one that is not there, few enough to be compared one by one.
+SELECT endpoint FROM product
+WHERE abs(length(endpoint) - length(:endpoint::text)) < 4
+ORDER BY left(lower(endpoint), 2) = left(lower(:endpoint), 2) DESC,
+         right(lower(endpoint), 2) = right(lower(:endpoint), 2) DESC, endpoint
+LIMIT 60

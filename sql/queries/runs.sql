@@ -104,3 +104,10 @@ WHERE s.product_id = :product AND r.name = :name
   AND (:before::bigint IS NULL OR s.id < :before)
 ORDER BY s.id DESC
 LIMIT :limit;
+
+-- name: like_run
+-- The names that are likeliest to be meant by one that is not there, few enough to be compared one by one.
+SELECT name FROM run
+WHERE product_id = :product AND abs(length(name) - length(:name::text)) < 4
+ORDER BY left(lower(name), 2) = left(lower(:name), 2) DESC, right(lower(name), 2) = right(lower(:name), 2) DESC, name
+LIMIT 60;

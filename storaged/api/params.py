@@ -119,10 +119,15 @@ async def read_json(request: web.Request, adapter: TypeAdapter[Value], *, empty:
         document = orjson.loads(body) if body else empty
     except orjson.JSONDecodeError as error:
         raise BadRequest([("body", f"not JSON: {error}")]) from None
+    return read_object(adapter, document, "body")
+
+
+def read_object(adapter: TypeAdapter[Value], document: Any, place: str) -> Value:
+    """The document as a value of the type; raises BadRequest, whose pointers begin with the place."""
     try:
         return adapter.validate_python(document)
     except ValidationError as error:
-        raise BadRequest(_faults(error, "body")) from None
+        raise BadRequest(_faults(error, place)) from None
 
 
 @web.middleware

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from storaged.api.encode import json_response
 from storaged.api.keys import SERVICES
 from storaged.api.params import LongText, Query, Text, read_json, read_query
+from storaged.database.sql import Connection
 from storaged.store import products
 from storaged.store.products import ENDPOINT, Product, ProductValues, is_reserved
 
@@ -73,6 +74,9 @@ class NewProduct(ProductEdit):
 
     endpoint: Annotated[str, StringConstraints(pattern=ENDPOINT), AfterValidator(check_endpoint)]
 
+    def first_values(self) -> ProductValues:
+        return self.values(ProductValues(display_name=self.endpoint))
+
 
 EDIT: TypeAdapter[ProductEdit] = TypeAdapter(ProductEdit)
 NEW: TypeAdapter[NewProduct] = TypeAdapter(NewProduct)
@@ -97,9 +101,8 @@ async def add_product(request: web.Request) -> web.Response:
     """Add a product."""
     read_query(request, Query)
     new = await read_json(request, NEW)
-    values = new.values(ProductValues(display_name=new.endpoint))
     async with request.app[SERVICES].engine.begin() as conn:
-        product = await products.add_product(conn, new.endpoint, values)
+        product = await products.add_product(conn, new.endpoint, new.first_values())
     place = f"/api/v1/products/{quote(product.endpoint)}"
     return json_response(product_object(product), status=HTTPStatus.CREATED, headers={"Location": place})
 
@@ -109,9 +112,7 @@ async def edit_product(request: web.Request) -> web.Response:
     read_query(request, Query)
     edit = await read_json(request, EDIT)
     async with request.app[SERVICES].engine.begin() as conn:
-        product = await products.get_product(conn, request.match_info["product"])
-        before = ProductValues(**{field.name: getattr(product, field.name) for field in fields(ProductValues)})
-        product = await products.edit_product(conn, product, edit.values(before))
+        product = await apply_edit(conn, request.match_info["product"], edit)
     return json_response(product_object(product))
 
 
@@ -124,6 +125,13 @@ async def remove_product(request: web.Request) -> web.Response:
     for token in tokens:
         await services.spool.delete(token)
     return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+async def apply_edit(conn: Connection, endpoint: str, edit: ProductEdit) -> Product:
+    """Change what the edit names, in the caller's transaction. Raises ProductNotFound."""
+    product = await products.get_product(conn, endpoint)
+    before = ProductValues(**{field.name: getattr(product, field.name) for field in fields(ProductValues)})
+    return await products.edit_product(conn, product, edit.values(before))
 
 
 def product_object(product: Product) -> ProductObject:

@@ -1,9 +1,12 @@
 """The pool of connections to PostgreSQL, and what each connection is set to."""
 
 import asyncio
+import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 import orjson
@@ -53,6 +56,9 @@ CLOSE_SECONDS = 5.0
 GIVE_UP_SECONDS = 1.0
 # Who asks the database again and again goes on after these: it may come back, or take what it refuses now.
 DATABASE_SICK = (DatabaseUnavailable, asyncpg.PostgresError)
+
+_HOST = r"(\[[0-9a-fA-F:.%]+\]|[^][:/?#@,]*)(:\d+)?"
+_DSN = re.compile(rf"postgres(ql)?://([^/?#@]*@)?{_HOST}(,{_HOST})*(/[^/?#@]*)?(\?[^#]*)?")
 
 
 class Engine:
@@ -151,7 +157,7 @@ async def open_engine(dsn: str, *, connections: int = 10) -> AsyncIterator[Engin
             dsn, min_size=1, max_size=connections, init=prepare_connection, timeout=CONNECT_SECONDS
         )
     except (*CONNECTION_ERRORS, asyncpg.PostgresError, ValueError) as error:
-        raise DatabaseUnavailable(f"Cannot connect to the database: {error}") from error
+        raise cannot_connect(dsn, error) from error
     try:
         await _check_server(pool)
         yield Engine(pool, dsn)
@@ -159,12 +165,37 @@ async def open_engine(dsn: str, *, connections: int = 10) -> AsyncIterator[Engin
         await _close(pool)
 
 
+def cannot_connect(dsn: str, error: Exception) -> DatabaseUnavailable:
+    """Names the database and its host, and never the password, of which a URL that cannot be read may show a part."""
+    what = describe_dsn(dsn)
+    if what is None:
+        return DatabaseUnavailable(
+            "The URL of the database cannot be read. It looks like postgresql://user:password@host:5432/database; "
+            "marks such as @ : / # in a password are written %40 %3A %2F %23."
+        )
+    why = str(error) or ("it does not answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
+    return DatabaseUnavailable(f"Cannot connect to {what}: {why}")
+
+
+def describe_dsn(dsn: str) -> str | None:
+    """The database, its host and its user; None for what is no URL of PostgreSQL."""
+    match = _DSN.fullmatch(dsn)
+    if match is None:
+        return None
+    parts = urlsplit(dsn)
+    options = dict(parse_qsl(parts.query))
+    host = options.get("host") or parts.netloc.rpartition("@")[2] or os.environ.get("PGHOST") or "the local socket"
+    database = options.get("dbname") or options.get("database") or unquote(parts.path.lstrip("/"))
+    user = options.get("user") or (unquote(parts.username) if parts.username else None)
+    return f"database {database or '(the default)'} at {host}{f' as {user}' if user else ''}"
+
+
 async def open_connection(dsn: str) -> asyncpg.Connection:
     """One connection of its own, set up as those of the pool; the caller closes it."""
     try:
         connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
     except (*CONNECTION_ERRORS, asyncpg.PostgresError, ValueError) as error:
-        raise DatabaseUnavailable(f"Cannot connect to the database: {error}") from error
+        raise cannot_connect(dsn, error) from error
     try:
         await prepare_connection(connection)
     except BaseException:

@@ -83,6 +83,22 @@ async def applied_numbers(connection: Connection) -> set[int]:
     return {row["number"] for row in await connection.fetch("SELECT number FROM schema_migration")}
 
 
+async def check_current(connection: Connection) -> None:
+    """Raise SchemaError when the schema is not that of this storaged."""
+    known = list_migrations()
+    try:
+        applied = await applied_numbers(connection)
+    except asyncpg.UndefinedTableError:
+        applied = set()
+    check_not_newer(applied, known)
+    missing = [migration.number for migration in known if migration.number not in applied]
+    if missing:
+        raise SchemaError(
+            f"The database's schema lacks migration {missing[0]:04d}. `storaged migrate` applies it, as each start of "
+            "`storaged serve` does."
+        )
+
+
 def check_not_newer(applied: set[int], known: list[Migration]) -> None:
     """Raise SchemaError when the schema was made by a newer storaged than this one."""
     unknown = sorted(applied - {migration.number for migration in known})

@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 from storaged.database.sql import Connection, load_queries
-from storaged.errors import RunNotFound, TagNotFound
+from storaged.errors import TagNotFound
 from storaged.model import ProductId, RunId
+from storaged.store.runs import not_found
 
 QUERIES = load_queries("diffs")
 
@@ -74,7 +75,7 @@ async def _find(conn: Connection, product: ProductId, endpoint: str, operand: st
         conn, product=product, runs=[run for run, _ in read], tags=[tag for _, tag in read]
     )
     if row is None:
-        raise RunNotFound(endpoint, operand)
+        raise await not_found(conn, product, endpoint, operand)
     if row["tag_missing"]:
         raise TagNotFound(endpoint, row["name"], row["tag"])
     return RunId(row["run"]), row["stored_at"]

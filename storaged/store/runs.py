@@ -10,6 +10,7 @@ from uuid import UUID
 from storaged.database.sql import Connection, load_queries
 from storaged.errors import RunLimitReached, RunNotFound, TagNotFound
 from storaged.model import AnalyzerInfo, NewStore, ProductId, RunId, StoreId
+from storaged.store.names import close_names
 
 QUERIES = load_queries("runs")
 
@@ -84,7 +85,7 @@ async def delete_run_named(conn: Connection, product: ProductId, name: str) -> D
 async def check_awaited(conn: Connection, product: ProductId, endpoint: str, name: str) -> None:
     """Raise RunNotFound when there is no run of this name, and no store is accepted that will make it."""
     if not await QUERIES["run_awaited"].value(conn, product=product, name=name):
-        raise RunNotFound(endpoint, name)
+        raise await not_found(conn, product, endpoint, name)
 
 
 async def list_runs(conn: Connection, product: ProductId, *, after: str | None = None, limit: int) -> list[Any]:
@@ -105,8 +106,14 @@ async def get_run(conn: Connection, product: ProductId, endpoint: str, name: str
     """The row of one run; raises RunNotFound."""
     rows = await QUERIES["list_runs"].fetch(conn, product=product, name=name, after=None, limit=1)
     if not rows:
-        raise RunNotFound(endpoint, name)
+        raise await not_found(conn, product, endpoint, name)
     return rows[0]
+
+
+async def not_found(conn: Connection, product: ProductId, endpoint: str, name: str) -> RunNotFound:
+    """The error that there is no run of this name, with the names that are close to it."""
+    like = await QUERIES["like_run"].fetch(conn, product=product, name=name)
+    return RunNotFound(endpoint, name, close_names(name, [row["name"] for row in like]))
 
 
 async def list_history(

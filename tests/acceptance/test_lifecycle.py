@@ -783,7 +783,7 @@ def test_a_schema_that_is_newer_is_told_with_what_to_do(database_url: str, tmp_p
 
 def test_a_database_that_does_not_answer_is_told(tmp_path: Path) -> None:
     url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
-    assert "Cannot connect to the database" in refusal("--port", "0", data_dir=tmp_path, database_url=url)
+    assert "Cannot connect to database" in refusal("--port", "0", data_dir=tmp_path, database_url=url)
 
 
 def test_an_address_that_others_reach_needs_a_word_of_consent(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """Products are added, edited and removed, by the API and by storectl; their limits hold."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from tests.acceptance.calls import (
     texts,
     until_ended,
 )
-from tests.acceptance.daemons import DaemonProcess, running_daemon
+from tests.acceptance.daemons import DaemonProcess, clean_environment, running_daemon
 from tests.acceptance.uploads import many_reports, one_report
 
 PRODUCTS = "/api/v1/products"
@@ -145,6 +148,89 @@ def test_storectl_adds_shows_edits_lists_and_removes_products(daemon: DaemonProc
     assert (asked.returncode, "--yes" in asked.stderr) == (2, True)
     removed = daemon.storectl("product", "remove", "shop", "--yes")
     assert (removed.returncode, removed.stderr) == (0, "Product 'shop' was removed.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["runs", "--url", "{daemon}/defualt"], "There is no product 'defualt'. Did you mean 'Default'?"),
+        (["product", "show", "Defalt"], "There is no product 'Defalt'. Did you mean 'Default'?"),
+        (["product", "remove", "Defalt", "--yes"], "Did you mean 'Default'?"),
+        (["results", "Pantri"], "has no run 'Pantri'. Did you mean 'pantry'?"),
+        (["history", "pantr"], "Did you mean 'pantry'?"),
+        (["diff", "-b", "pantyr", "-n", "pantry", "--new"], "Did you mean 'pantry'?"),
+        (["del", "pantryy"], "Did you mean 'pantry'?"),
+        (["results", "entirely-different"], "no run 'entirely-different'. `storectl runs` lists the runs."),
+    ],
+)
+def test_a_name_that_is_not_there_is_told_with_the_one_that_is_meant(
+    daemon: DaemonProcess, arguments: list[str], told: str
+) -> None:
+    until_ended(daemon, post_store(daemon, "pantry", one_report()).json["token"])
+    done = daemon.storectl(*(argument.format(daemon=daemon.url) for argument in arguments))
+    assert done.returncode == 1
+    assert told in done.stderr
+
+
+# storaged
+
+
+def storaged(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+    variables = {f"STORAGED_{name.upper()}": str(value) for name, value in settings.items()}
+    return subprocess.run(
+        [sys.executable, "-m", "storaged", "product", *arguments],
+        env=clean_environment() | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_storaged_does_the_same_on_the_database_of_a_running_daemon(
+    daemon: DaemonProcess, shared_database_url: str
+) -> None:
+    def done(*arguments: str) -> str:
+        result = storaged(*arguments, database_url=shared_database_url)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    added = json.loads(done("add", "direct", "--run-limit", "4", "-o", "json"))
+    assert added == get(daemon, f"{PRODUCTS}/direct")
+    done("edit", "direct", "--no-run-limit", "--display-name", "Direct")
+    assert "direct\tDirect\t1\t\t\t\n" in done("list")
+    assert done("list") == daemon.storectl("product", "list").stdout
+    done("remove", "direct", "--yes")
+    assert call(daemon, "GET", f"{PRODUCTS}/direct").status == 404
+
+
+def test_storaged_does_it_on_the_embedded_database_beside_a_daemon_and_after_it(tmp_path: Path) -> None:
+    with running_daemon(None, tmp_path) as daemon:
+        assert storaged("add", "beside", data_dir=daemon.data_dir).returncode == 0
+        assert get(daemon, f"{PRODUCTS}/beside")["endpoint"] == "beside"
+        assert daemon.stop() == 0
+    listed = storaged("list", data_dir=daemon.data_dir)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "beside\tbeside" in listed.stdout
+
+
+def test_storaged_keeps_to_the_rules_of_the_api(daemon: DaemonProcess, shared_database_url: str) -> None:
+    for arguments, code, told in (
+        (["add", "api"], 1, "choose another name"),
+        (["add", "Default"], 1, "There is a product 'Default' already"),
+        (["show", "defualt"], 1, "Did you mean 'Default'?"),
+        (["edit", "Default"], 2, "Nothing to change was given"),
+        (["remove", "Default"], 2, "--yes"),
+    ):
+        result = storaged(*arguments, database_url=shared_database_url)
+        assert (result.returncode, told in result.stderr) == (code, True), result.stderr
+
+
+def test_storaged_needs_a_database_that_is_there_and_makes_none(empty_database_url: str, tmp_path: Path) -> None:
+    nowhere = storaged("list", data_dir=tmp_path / "none")
+    assert (nowhere.returncode, "There is no embedded database in" in nowhere.stderr) == (1, True)
+    assert not (tmp_path / "none").exists()
+    empty = storaged("list", database_url=empty_database_url)
+    assert (empty.returncode, "`storaged migrate` applies it" in empty.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A small real HTTP server that answers storectl by the API's contract, and keeps what it was sent."""
 
 import asyncio
+import ssl
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -36,6 +37,7 @@ class Daemon:
     """
 
     port: int = 0
+    tls: ssl.SSLContext | None = None
     script: deque[Json] = field(default_factory=deque)
     instead: dict[str, deque[Handler]] = field(default_factory=dict)
     polls: deque[Handler] = field(default_factory=deque)
@@ -209,7 +211,7 @@ async def _serve(daemon: Daemon, ready: threading.Event, stop: asyncio.Event) ->
     app.add_routes([*_routes(daemon, ""), *_routes(daemon, PREFIX)])
     runner = web.AppRunner(app, shutdown_timeout=0, lingering_time=0)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", daemon.port).start()
+    await web.TCPSite(runner, "127.0.0.1", daemon.port, ssl_context=daemon.tls).start()
     daemon.port = runner.addresses[0][1]
     ready.set()
     await stop.wait()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import urllib3
 from storaged_cli import errors
-from storaged_cli.address import parse_address
+from storaged_cli.address import Tls, parse_address
 from storaged_cli.answers import explain, read_answer
 from storaged_cli.errors import EXIT_CODES, NotADaemon, Refused, StorectlError, Unavailable, Unreachable, Usage
 from storaged_cli.metadata import run_name
@@ -74,18 +74,22 @@ def test_an_address_is_read(text: str, base: str, product: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("localhost:8001", "names no product"),
-        ("localhost:8001/", "names no product"),
+        ("localhost:8001", "names no product.*localhost:8001/Default is meant"),
+        ("localhost:8001/", "names no product.*localhost:8001/Default is meant"),
         ("ftp://localhost/Default", "scheme 'ftp'"),
-        ("localhost:port/Default", "cannot be read"),
-        ("http://[::1/Default", "cannot be read"),
+        ("localhost:port/Default", "the port 'port', which is no number"),
+        ("localhost:70000/Default", "the port '70000'"),
+        ("localhost:0/Default", "the port '0'"),
+        ("http:/localhost:8001/Default", "cannot be read"),
+        ("htp://localhost:8001/Default", "scheme 'htp'"),
+        ("http://[::1/Default", "cannot be read.*localhost:8001/Default, or https"),
         ("http:///Default", "cannot be read"),
         ("localhost:8001/Default?run=x", "cannot be read"),
         ("", "cannot be read"),
     ],
 )
 def test_a_wrong_address_is_a_usage_error_that_shows_a_right_one(text: str, why: str) -> None:
-    with pytest.raises(Usage, match=rf"{why}.*localhost:8001/Default|scheme"):
+    with pytest.raises(Usage, match=why):
         parse_address(text)
 
 
@@ -95,6 +99,18 @@ def test_a_suggested_command_names_the_address_only_where_it_must(monkeypatch: p
     assert parse_address("other/My Shop").flag == " --url 'other/My Shop'"
     monkeypatch.setenv("STORAGED_URL", "other/Shop")
     assert parse_address("other/Shop").flag == ""
+    assert parse_address("other/Shop", Tls(ca_file="a b.pem", insecure=True)).flag == " --ca-file 'a b.pem' --insecure"
+    monkeypatch.setenv("STORAGED_CA_FILE", "a b.pem")
+    assert parse_address("other/Shop").flag == ""
+
+
+def test_a_password_in_the_url_is_sent_and_never_shown() -> None:
+    address = parse_address("https://ann:se%40cret@host/prefix/Shop")
+    assert (address.base, address.login) == ("https://host/prefix", ("ann", "se@cret"))
+    assert address.flag == " --url https://ann@host/prefix/Shop"
+    with pytest.raises(Usage) as caught:
+        parse_address("https://ann:secret@host:port/Shop")
+    assert "secret" not in caught.value.message
 
 
 def answer(status: int, body: bytes, kind: str = "application/json", **headers: str) -> urllib3.HTTPResponse:
@@ -128,6 +144,18 @@ def test_a_problem_is_told_with_all_its_faults_once() -> None:
 def test_what_is_no_answer_of_a_daemon_is_said_to_be_none(status: int, kind: str, body: bytes) -> None:
     with pytest.raises(NotADaemon, match=rf"(?s)no storaged daemon: {status} .* with {kind}.*localhost:8001/Default"):
         read_answer(BASE, answer(status, body, kind))
+
+
+def test_what_a_proxy_says_for_people_is_passed_on() -> None:
+    page = b"<html><title>400 No required SSL\n certificate was sent</title>"
+    with pytest.raises(NotADaemon, match=r"text/html, titled '400 No required SSL certificate was sent'\. Is the URL"):
+        read_answer(BASE, answer(400, page, "text/html"))
+
+
+@pytest.mark.parametrize(("status", "told"), [(401, "before the host in the URL"), (407, "into its variable")])
+def test_a_proxy_that_asks_who_it_is_is_told_with_where_to_say_so(status: int, told: str) -> None:
+    with pytest.raises(Refused, match=told):
+        read_answer(BASE, answer(status, b"<html>", "text/html"))
 
 
 def test_a_redirect_says_where_to() -> None:

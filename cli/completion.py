@@ -1,0 +1,225 @@
+"""Completion in the shell, by click's machinery: what it does not know is asked from the daemon, for a moment only."""
+
+import os
+import shlex
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import click
+from click.shell_completion import (
+    CompletionItem,
+    ShellComplete,
+    add_completion_class,
+    get_completion_class,
+    split_arg_string,
+)
+
+from .address import DEFAULT_URL, URL_VARIABLE, Address, parse_address
+from .errors import StorectlError
+from .options import TLS_OPTIONS, tls_of
+
+SHELLS = ("bash", "zsh", "fish")
+PATIENCE_SECONDS = 1.0
+"""Then the shell gets what has come so far: nobody waits longer for a key."""
+MOST = 200
+"""More are of no help on a screen."""
+
+Ask = Callable[[Address, str], Iterator[CompletionItem]]
+
+
+class BashCompletion(ShellComplete):
+    """Bash splits words at `:` and `=`, and click's own script leaves it so: a URL would be three words."""
+
+    name = "bash"
+    source_template = """\
+%(complete_func)s() {
+    local IFS=$'\\n' type value
+    COMPREPLY=()
+    while IFS=, read -r type value; do
+        case $type in
+            dir) compopt -o plusdirs 2>/dev/null ;;
+            file) compopt -o default 2>/dev/null ;;
+            *) COMPREPLY+=("$value") ;;
+        esac
+    done < <(COMP_LINE="${COMP_LINE:0:COMP_POINT}" COMP_WORD="$2" %(complete_var)s=bash_complete "$1")
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        line = os.environ["COMP_LINE"]
+        words = split_arg_string(line)
+        incomplete = words.pop() if len(words) > 1 and not line[-1:].isspace() else ""
+        return words[1:], incomplete
+
+    def complete(self) -> str:
+        args, incomplete = self.get_completion_args()
+        # Of the word that is typed bash replaces only what stands behind the last `:` or `=`.
+        typed = os.environ.get("COMP_WORD", "")
+        kept = len(incomplete) - len(typed) if typed and incomplete.endswith(typed) else 0
+        if not typed and incomplete[-1:] in {":", "="}:
+            kept = len(incomplete)
+        return "\n".join(
+            f"{item.type},{item.value if item.type != 'plain' else _escape(str(item.value)[kept:])}"
+            for item in self.get_completions(args, incomplete)
+        )
+
+
+def _escape(value: str) -> str:
+    """As it must be typed: bash puts it into the line as it is."""
+    return (
+        value
+        if shlex.quote(value) == value
+        else "".join(mark if mark.isalnum() or mark in "/._-:=@%+," else f"\\{mark}" for mark in value)
+    )
+
+
+class Named(click.types.StringParamType):
+    """A parameter that names something of the daemon: `ask` tells what there is. Files of the `kind` fit, too."""
+
+    def __init__(self, ask: Ask, kind: str | None = None) -> None:
+        self._ask = ask
+        self._kind = kind
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        found = in_time(lambda: self._ask(_address(ctx), incomplete))
+        known = {item.value: item for item in found if str(item.value).startswith(incomplete)}
+        return [*known.values(), *([CompletionItem(incomplete, type=self._kind)] if self._kind else [])]
+
+
+def in_time(ask: Callable[[], Iterable[CompletionItem]], seconds: float = PATIENCE_SECONDS) -> list[CompletionItem]:
+    """What comes within the time; nothing when nobody answers. Names are looked up without a time-out: so, a thread."""
+    found: list[CompletionItem] = []
+
+    def collect() -> None:
+        try:
+            found.extend(islice(ask(), MOST))
+        except StorectlError:
+            found.clear()
+
+    thread = threading.Thread(target=collect, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return list(found)
+
+
+def _address(ctx: click.Context) -> Address:
+    given = ctx.params
+    text = given.get("url") or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    return parse_address(text, tls_of(**{name: given.get(name) for name in TLS_OPTIONS}))
+
+
+def _runs(address: Address, incomplete: str) -> Iterator[CompletionItem]:
+    from .client import Client  # noqa: PLC0415 - only what is asked of a daemon needs the network
+
+    client = Client(address)
+    if incomplete and client.has_run(incomplete):
+        yield CompletionItem(incomplete)
+    after = [("after", incomplete)] if incomplete else []
+    for run in client.runs([*after, ("limit", str(MOST))]):
+        yield CompletionItem(run["name"])
+
+
+def _products(address: Address, incomplete: str) -> Iterator[CompletionItem]:
+    from .client import Client  # noqa: PLC0415 - as above
+
+    for product in Client(address).products():
+        name = product["display_name"]
+        yield CompletionItem(product["endpoint"], help=None if name == product["endpoint"] else name)
+
+
+def _jobs(*statuses: str) -> Ask:
+    def ask(address: Address, incomplete: str) -> Iterator[CompletionItem]:
+        from .client import Client  # noqa: PLC0415 - as above
+
+        query = [("status", status) for status in statuses]
+        for job in Client(address).jobs([*query, ("limit", str(MOST))]):
+            what = f"{job['product']}/{job['run']}" if job["run"] else job["kind"]
+            yield CompletionItem(job["token"], help=f"{job['status']} {what}")
+
+    return ask
+
+
+UNFINISHED = ("allocated", "enqueued", "running")
+RUN, RUN_OR_FOLDER, PRODUCT = Named(_runs), Named(_runs, "dir"), Named(_products)
+# By the command and the name of its parameter.
+PARAMETERS: "dict[tuple[str, str], click.ParamType[Any]]" = {
+    ("store", "folders"): click.Path(file_okay=False),
+    ("store", "name"): RUN,
+    ("results", "run"): RUN,
+    ("sum", "names"): RUN,
+    ("sum", "others"): RUN,
+    ("history", "run"): RUN,
+    ("diff", "base"): RUN_OR_FOLDER,
+    ("diff", "new"): RUN_OR_FOLDER,
+    ("del", "names"): RUN,
+    ("del", "others"): RUN,
+    ("del", "all_before_run"): RUN,
+    ("del", "all_after_run"): RUN,
+    ("product show", "endpoint"): PRODUCT,
+    ("product edit", "endpoint"): PRODUCT,
+    ("product remove", "endpoint"): PRODUCT,
+    ("jobs show", "tokens"): Named(_jobs()),
+    ("jobs wait", "tokens"): Named(_jobs(*UNFINISHED)),
+    ("jobs cancel", "tokens"): Named(_jobs(*UNFINISHED)),
+    ("jobs retry", "tokens"): Named(_jobs("failed", "dropped")),
+    ("jobs list", "token"): Named(_jobs()),
+    ("jobs list", "product"): PRODUCT,
+    ("jobs list", "run"): RUN,
+}
+FILES = {"ca_file", "client_cert", "client_key"}
+
+
+def complete_parameters(command: click.Command, name: str) -> None:
+    """Let the parameters of a command, and of its subcommands, tell what they stand for."""
+    if isinstance(command, click.Group):
+        for subcommand in command.commands.values():
+            complete_parameters(subcommand, f"{name} {subcommand.name}")
+    for param in command.params:
+        kind = click.Path() if param.name in FILES else PARAMETERS.get((name, param.name or ""))
+        if kind is not None:
+            param.type = kind
+
+
+def prepare() -> None:
+    """Before click completes: it shall use this bash script's ways."""
+    add_completion_class(BashCompletion)
+
+
+def script(shell: str, root: click.Command, name: str) -> str:
+    """What the shell must read so that it completes the command of this name."""
+    prepare()
+    known = get_completion_class(shell)
+    if known is None:
+        raise click.BadParameter(f"{shell!r} is not one of {', '.join(SHELLS)}")
+    return ShellComplete.source(known(root, {}, name, variable(name)))
+
+
+def variable(name: str) -> str:
+    """The variable by which the shell's script asks."""
+    return f"_{name.upper()}_COMPLETE"
+
+
+def completion_command(name: str) -> click.Command:
+    """`NAME completion SHELL`, for the command line of this name."""
+
+    @click.command("completion")
+    @click.argument("shell", type=click.Choice(SHELLS), metavar="bash|zsh|fish")
+    @click.pass_context
+    def completion(ctx: click.Context, shell: str) -> None:
+        click.echo(script(shell, ctx.find_root().command, name))
+
+    completion.help = HELP.format(name=name)
+    return completion
+
+
+HELP = """Print the script that makes a shell complete {name}.
+
+\b
+bash, in ~/.bashrc:   eval "$({name} completion bash)"
+zsh, in ~/.zshrc:     eval "$({name} completion zsh)"   (after compinit)
+fish, in ~/.config/fish/config.fish:
+                      {name} completion fish | source
+"""
