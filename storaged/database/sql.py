@@ -94,6 +94,12 @@ def load_queries(file: str) -> Mapping[str, Query]:
     return parse_queries((sql_folder() / "queries" / f"{file}.sql").read_text(encoding="utf-8"))
 
 
+def like_pattern(glob: str) -> str:
+    """`*` as LIKE's `%`, everything else as it stands."""
+    escaped = re.sub(r"([\\%_])", r"\\\1", glob)
+    return escaped.replace("*", "%")
+
+
 def _parse(name: str, body: str) -> Query:
     names: list[str] = []
 
