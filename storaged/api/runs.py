@@ -1,6 +1,7 @@
 """Runs, their history, and their deletion."""
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
@@ -18,29 +19,41 @@ from storaged.queue import jobs
 from storaged.store import products, runs
 from storaged.store.runs import RunCursor, RunFilter, RunOrder, RunSort
 
-CURSOR = re.compile(r"(-?[0-9]{1,30}(?:\.[0-9]{1,30})?)_((?:[0-9a-f]{2})*)")
+SORTS = "|".join(RunSort)
+CURSOR = rf"(-?)({SORTS})\.(-?[0-9]{{1,30}}(?:\.[0-9]{{1,30}})?)_((?:[0-9a-f]{{2}})*)"
 
 
-def _read_cursor(text: Any) -> RunCursor:
-    found = CURSOR.fullmatch(text)
+@dataclass(frozen=True, slots=True)
+class PageStart:
+    """Where a page begins, and in which order that is meant."""
+
+    order: RunOrder
+    cursor: RunCursor
+
+
+def _read_start(text: Any) -> PageStart:
+    found = re.fullmatch(CURSOR, text)
     if found is None:
         raise ValueError("is no `next` of a list of runs")
-    return RunCursor(Decimal(found[1]), bytes.fromhex(found[2]).decode(errors="replace").replace("\0", ""))
+    name = bytes.fromhex(found[4]).decode(errors="replace").replace("\0", "")
+    return PageStart(RunOrder(RunSort(found[2]), bool(found[1])), RunCursor(Decimal(found[3]), name))
 
 
-def _write_cursor(cursor: RunCursor | None) -> str | None:
-    """What `after` takes: the key and, in hex, the name."""
-    return None if cursor is None else f"{cursor.key:f}_{cursor.name.encode().hex()}"
+def _next_page(order: RunOrder, following: RunCursor | None) -> str | None:
+    """What `after` takes: the order, the key and, in hex, the name; None where there is no next page."""
+    if following is None:
+        return None
+    return f"{'-' if order.reverse else ''}{order.sort}.{following.key:f}_{following.name.encode().hex()}"
 
 
-Cursor = Annotated[
-    RunCursor,
-    BeforeValidator(_read_cursor),
+After = Annotated[
+    PageStart,
+    BeforeValidator(_read_start),
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^-?[0-9]{1,30}(\.[0-9]{1,30})?_([0-9a-f]{2})*$",
-            "description": "`next` of the page before.",
+            "pattern": f"^{CURSOR}$",
+            "description": "`next` of the page before; its order goes before `sort` and `reverse`.",
         }
     ),
 ]
@@ -52,8 +65,11 @@ class RunQuery(Query):
     stored_before: Time | None = None
     sort: RunSort = RunSort.NAME
     reverse: bool = False
-    after: Cursor | None = None
+    after: After | None = None
     limit: int = Field(100, ge=1, le=1000)
+
+    def order(self) -> RunOrder:
+        return RunOrder(self.sort, self.reverse) if self.after is None else self.after.order
 
 
 class HistoryPage(Query):
@@ -131,11 +147,11 @@ async def list_runs(request: web.Request) -> web.Response:
             conn,
             product.id,
             RunFilter(query.name, query.stored_after, query.stored_before),
-            order=RunOrder(query.sort, query.reverse),
-            after=query.after,
+            order=query.order(),
+            after=None if query.after is None else query.after.cursor,
             limit=query.limit,
         )
-    return json_response(RunList(runs=[run_object(row) for row in rows], next=_write_cursor(following)))
+    return json_response(RunList(runs=[run_object(row) for row in rows], next=_next_page(query.order(), following)))
 
 
 async def get_run(request: web.Request) -> web.Response:
