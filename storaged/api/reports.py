@@ -124,7 +124,7 @@ class ReportFilterQuery(Query):
     fixed_before: Time | None = None
 
     async def where(self, conn: Connection, product: Product) -> ReportFilter:
-        """Raises RunNotFound, TagNotFound for a name that is none of the product's: a filter by it would hide a typo."""
+        """Raises RunNotFound, TagNotFound for what is none of the product's: a filter by it would hide a typo."""
         found = await runs.find_runs(conn, product.id, product.endpoint, self.run)
         await runs.check_tags(conn, product.id, product.endpoint, self.tag, found)
         return ReportFilter(
