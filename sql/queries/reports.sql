@@ -13,6 +13,7 @@ AND (:tags::text[] IS NULL OR EXISTS (
     SELECT FROM store s
     WHERE s.product_id = r.product_id AND s.run_id = r.run_id AND s.tag = ANY (:tags)
       AND r.detected_at <= s.stored_at AND (r.fixed_at IS NULL OR r.fixed_at > s.stored_at)))
+AND (:statuses::text[] IS NULL OR r.status = ANY (:statuses))
 AND (:detection_statuses::text[] IS NULL OR r.detection_status = ANY (:detection_statuses))
 AND (:open::boolean IS NULL OR (r.status IN ('new', 'reopened', 'unresolved')) = :open)
 AND (:open_at::timestamptz IS NULL OR (r.detected_at <= :open_at AND (r.fixed_at IS NULL OR r.fixed_at > :open_at)))

@@ -29,6 +29,7 @@ GLOB_CONDITIONS = ("checkers", "analyzers", "files", "messages")
 # What the sources of one report may take together.
 SOURCES_SIZE_LIMIT = 32 << 20
 OPEN = frozenset({DetectionStatus.NEW, DetectionStatus.REOPENED, DetectionStatus.UNRESOLVED})
+READ_AS_UNRESOLVED = OPEN - {DetectionStatus.UNRESOLVED}
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -254,7 +255,7 @@ def _conditions(where: ReportFilter, diff: Difference | None) -> dict[str, Any]:
         "runs": list(where.runs) or None,
         "only_run": where.runs[0] if len(where.runs) == 1 else None,
         "tags": list(where.tags) or None,
-        "detection_statuses": [status.value for status in where.detection_statuses] or None,
+        **_status_conditions(set(where.detection_statuses)),
         "severities": [int(severity) for severity in where.severities] or None,
         **{name: [like_pattern(glob) for glob in getattr(where, name)] or None for name in GLOB_CONDITIONS},
         "report_hashes": [report_key(text) for text in hashes] if where.report_hashes else None,
@@ -263,6 +264,18 @@ def _conditions(where: ReportFilter, diff: Difference | None) -> dict[str, Any]:
         "annotation_values": [like_pattern(glob) for _, glob in where.annotations],
         **{name: getattr(where, name) for name in PLAIN_CONDITIONS},
         **diffs.parameters(diff),
+    }
+
+
+def _status_conditions(wanted: set[DetectionStatus]) -> dict[str, Any]:
+    """Statuses as the table has them, which the planner can estimate, unlike those that readers see.
+
+    The latter are asked only where they differ: a report that is new in the table may be unresolved to readers.
+    """
+    kept = wanted | (READ_AS_UNRESOLVED if DetectionStatus.UNRESOLVED in wanted else set())
+    return {
+        "statuses": sorted(kept) or None,
+        "detection_statuses": None if not wanted & OPEN or wanted >= OPEN else sorted(wanted),
     }
 
 
