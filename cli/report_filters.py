@@ -44,7 +44,12 @@ def filter_options(command: Command) -> Command:
         _texts("--analyzer-name", "analyzer", "GLOB", "Analyzers by name, such as 'clang*'; any case."),
         _texts("--checker-msg", "message", "GLOB", "Reports by their message, such as '*leak*'; any case."),
         _texts("--file", "file", "GLOB", "Files by path, such as '*/src/*'."),
-        click.option("--anywhere-on-report-path", "anywhere", is_flag=True, help="--file: or files of the bug path."),
+        click.option(
+            "--anywhere-on-report-path",
+            "anywhere",
+            is_flag=True,
+            help="With --file: also when the bug path comes through.",
+        ),
         _texts("--report-hash", "report_hash", "HASH", "Reports by their hash, or by its beginning: 'c4ca42*'."),
         _texts("--annotation", "annotation", "NAME:GLOB", "Reports by an annotation, such as 'testcase:login*'."),
         click.option(

@@ -11,6 +11,7 @@ from ..options import output_option, url_option
 from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json_list, write_lines
 from ..report_filters import RunsFirst, filter_options, filter_query, order_options, order_query, status_option
 
+RUN = Column("RUN", 6)
 COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER", 14), Column("STATUS", 10))
 
 
@@ -28,7 +29,8 @@ def results(
 ) -> None:
     """List the reports of runs, the most severe first; in the name of a RUN, `*` stands for anything.
 
-    A filter may be given more than once: its values are alternatives. Different filters must all fit.
+    The values of a filter are alternatives, different filters must all fit. A filter may be given more than once, or
+    with several values, if the runs come first: `results RUN --severity high critical`.
 
     Plain output has a line for each report: file:line:column, severity, checker, detection status and message. With
     --details the events of its bug path follow, each on a line that starts with a tab.
@@ -38,7 +40,10 @@ def results(
     if output == "json":
         write_json_list(found)
     elif output == "table":
-        write_lines(tabulate(COLUMNS, map(_row, found), terminal_width()))
+        several = len(runs) > 1 or "*" in runs[0]
+        columns = (RUN, *COLUMNS) if several else COLUMNS
+        rows = ([*([report["run"]] if several else []), *_row(report)] for report in found)
+        write_lines(tabulate(columns, rows, terminal_width()))
     else:
         write_lines(_plain(found))
 

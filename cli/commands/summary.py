@@ -39,9 +39,15 @@ NUMBERS = (
 @click.option("-n", "--name", "names", multiple=True, metavar="RUN", help="A run; `*` stands for anything.")
 @click.option("-a", "--all", "every", is_flag=True, help="All runs, as when none is named.")
 @click.option(
-    "--by", type=click.Choice(list(GROUPS)), default="checker", metavar="WHAT", help="checker, severity, file."
+    "--by",
+    type=click.Choice(list(GROUPS)),
+    default="checker",
+    metavar="WHAT",
+    help="checker (default), severity or file.",
 )
-@click.option("--top", type=click.IntRange(1, 1000), default=20, metavar="N", help="How many files. Default: 20.")
+@click.option(
+    "--top", type=click.IntRange(1, 1000), default=20, metavar="N", help="With --by file: how many. Default: 20."
+)
 @click.option("--tag", multiple=True, metavar="TAG", help="As the runs were at the stores with this tag.")
 @status_option
 @filter_options
@@ -60,7 +66,8 @@ def summary(
 ) -> None:
     """Count the reports of runs by checker or severity, the most severe first, or by file, those with most first.
 
-    A filter may be given more than once: its values are alternatives. Different filters must all fit.
+    The values of a filter are alternatives, different filters must all fit. A filter may be given more than once, or
+    with several values, if the runs come first: `sum -n RUN --severity high critical`.
 
     Plain output has a line for each entry, its fields apart by tabs: severity, checker and analyzer, or the severity,
     or the file; reports, and the numbers of those that are new, reopened, unresolved, resolved, off and unavailable.

@@ -660,6 +660,15 @@ def test_a_table_of_results_fits_into_eighty_columns(daemon: Daemon) -> None:
     assert lines[2].startswith("    Division by zero")
 
 
+def test_a_table_of_several_runs_names_the_run(daemon: Daemon) -> None:
+    daemon.pages["reports"] = [report(1, run="a" * 60)]
+    for runs in (("a", "b"), ("a*",)):
+        lines = storectl(daemon, "results", *runs, "-o", "table", COLUMNS="80").stdout.splitlines()
+        assert lines[0].split() == ["RUN", "FILE", "SEVERITY", "CHECKER", "STATUS"]
+        assert lines[1].startswith("aaaaa")
+        assert max(map(len, lines)) <= 80
+
+
 def test_an_unknown_run_is_told_with_the_words_of_the_daemon(daemon: Daemon) -> None:
     text = "Product 'Default' has no run 'x'. `storectl runs` lists the runs."
     daemon.replace_next("reports", answering(lambda: problem(404, text)))
