@@ -7,7 +7,7 @@ JOIN checker c ON c.id = r.checker_id
 JOIN file f ON f.product_id = r.product_id AND f.id = r.file_id
 WHERE r.product_id = :product
 AND (:runs::bigint[] IS NULL OR r.run_id = ANY (:runs))
--- The same once more, if it is one run: so the index that has a run's reports in the order of their ids is seen to.
+-- One run by itself, so that the index which has a run's reports in the order of their ids is seen to lead to the page.
 AND (:only_run::bigint IS NULL OR r.run_id = :only_run)
 AND (:tags::text[] IS NULL OR EXISTS (
     SELECT FROM store s

@@ -27,7 +27,7 @@ from storaged.store.severities import Severity
 
 PAGE_LIMIT: Final = 20_000
 # How many are read at once, so that neither the loop is held up nor memory filled. Bug paths are large.
-CHUNK: Final = 2000
+CHUNK: Final = 1000
 DETAILED_CHUNK: Final = 250
 TOP_FILES_LIMIT: Final = 1000
 

@@ -252,7 +252,7 @@ def _conditions(where: ReportFilter, diff: Difference | None) -> dict[str, Any]:
     """What the queries take of a filter: None where it passes everything."""
     hashes = [text for text in where.report_hashes if "*" not in text]
     return {
-        "runs": list(where.runs) or None,
+        "runs": list(where.runs) if len(where.runs) > 1 else None,
         "only_run": where.runs[0] if len(where.runs) == 1 else None,
         "tags": list(where.tags) or None,
         **_status_conditions(set(where.detection_statuses)),
