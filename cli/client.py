@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
+from itertools import count
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -22,8 +23,11 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 UPLOAD_ANSWER_SECONDS = 120.0
 """After the last byte the daemon makes the upload durable, which takes its time on a slow disk."""
-LARGEST_PAGE = 5000
-"""Of reports; each page of a diff costs the daemon the whole comparison."""
+PAGES = (500, 5000, 20_000)
+"""Sizes of the first pages of reports, the last one of all that follow. Each page of a sorted list is sorted anew, so
+few large ones cost less; but the first one is to be seen at once."""
+DETAILED_PAGES = (250, 2000, 5000)
+"""The same with bug paths, which are large."""
 COMPARISON_SECONDS = 600.0
 """An archive is parsed before the answer comes, and others may be before it."""
 OVERVIEW_SECONDS = 10.0
@@ -108,9 +112,15 @@ class Client:
     def runs(self, query: Query = ()) -> Iterator[JsonObject]:
         return self._pages(f"{self._product}/runs", "runs", query)
 
+    def run(self, name: str) -> JsonObject:
+        answer = self._request("GET", f"{self._product}/runs/{quote(name, safe='')}")
+        if isinstance(answer, dict) and "name" in answer:
+            return answer
+        raise NotADaemon(f"The answer of {self.address.base} is not a run: is it a storaged daemon?")
+
     def has_run(self, name: str) -> bool:
         try:
-            self._request("GET", f"{self._product}/runs/{quote(name, safe='')}")
+            self.run(name)
         except Refused as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return False
@@ -121,18 +131,19 @@ class Client:
         """The job that deletes the run, after what is in its line already."""
         return self._job(self._request("DELETE", f"{self._product}/runs/{quote(name, safe='')}"))
 
-    def summary(self, query: Query) -> list[JsonObject]:
-        return self._member(self._request("GET", f"{self._product}/summary", query), "checkers")
+    def summary(self, by: str, query: Query) -> list[JsonObject]:
+        """What each of the `checkers`, `severities` or `files` has."""
+        return self._member(self._request("GET", f"{self._product}/summary", query), by)
 
     def history(self, run: str) -> Iterator[JsonObject]:
         return self._pages(f"{self._product}/runs/{quote(run, safe='')}/history", "stores")
 
     def reports(self, query: Query) -> Iterator[JsonObject]:
-        return self._pages(f"{self._product}/reports", "reports", query)
+        return self._pages(f"{self._product}/reports", "reports", query, _page_sizes(query))
 
     def diff(self, query: Query) -> Iterator[JsonObject]:
-        """The reports of one set of a diff of runs."""
-        return self._pages(f"{self._product}/diff", "reports", [*query, ("limit", str(LARGEST_PAGE))])
+        """The reports of one set of a diff of runs; each page costs the daemon the whole comparison."""
+        return self._pages(f"{self._product}/diff", "reports", query, _page_sizes(query)[-1:])
 
     def diff_archive(self, query: Query, archive: Iterable[bytes]) -> list[JsonObject]:
         """As `diff`, the archive being the side that the query does not name."""
@@ -144,10 +155,12 @@ class Client:
             self._pool.clear()  # as in `store`
         return self._member(answer, "reports")
 
-    def _pages(self, path: str, member: str, query: Query = ()) -> Iterator[JsonObject]:
+    def _pages(self, path: str, member: str, query: Query = (), sizes: Sequence[int] = ()) -> Iterator[JsonObject]:
         after: list[tuple[str, str]] = []
-        while True:
-            answer = self._request("GET", path, [*query, *after])
+        limits = [[("limit", str(size))] for size in sizes] or [[]]
+        for number in count():
+            limit = limits[min(number, len(limits) - 1)]
+            answer = self._request("GET", path, [*query, *limit, *after])
             yield from self._member(answer, member)
             cursor = answer.get("next")
             if cursor is None:
@@ -194,6 +207,10 @@ class Client:
         if isinstance(answer, dict) and {"token", "status", "sequence"} <= answer.keys():
             return answer
         raise NotADaemon(f"The answer of {self.address.base} is not a job: is it a storaged daemon?")
+
+
+def _page_sizes(query: Query) -> Sequence[int]:
+    return DETAILED_PAGES if ("details", "true") in query else PAGES
 
 
 def _product_path(endpoint: str) -> str:

@@ -114,11 +114,7 @@ def _address(ctx: click.Context) -> Address:
 def _runs(address: Address, incomplete: str) -> Iterator[CompletionItem]:
     from .client import Client  # noqa: PLC0415 - only what is asked of a daemon needs the network
 
-    client = Client(address)
-    if incomplete and client.has_run(incomplete):
-        yield CompletionItem(incomplete)
-    after = [("after", incomplete)] if incomplete else []
-    for run in client.runs([*after, ("limit", str(MOST))]):
+    for run in Client(address).runs([("name", f"{incomplete}*"), ("limit", str(MOST))]):
         yield CompletionItem(run["name"])
 
 
@@ -148,10 +144,15 @@ RUN, RUN_OR_FOLDER, PRODUCT = Named(_runs), Named(_runs, "dir"), Named(_products
 PARAMETERS: "dict[tuple[str, str], click.ParamType[Any]]" = {
     ("store", "folders"): click.Path(file_okay=False),
     ("store", "name"): RUN,
-    ("results", "run"): RUN,
+    ("runs", "names"): RUN,
+    ("runs", "others"): RUN,
+    ("runs", "all_before_run"): RUN,
+    ("runs", "all_after_run"): RUN,
+    ("results", "runs"): RUN,
     ("sum", "names"): RUN,
     ("sum", "others"): RUN,
-    ("history", "run"): RUN,
+    ("history", "name"): RUN,
+    ("history", "other"): RUN,
     ("diff", "base"): RUN_OR_FOLDER,
     ("diff", "new"): RUN_OR_FOLDER,
     ("del", "names"): RUN,

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from .errors import Usage
+from .job_filters import SeveralValues
 from .timestamps import time_option_value
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -16,6 +17,17 @@ SEVERITIES = ("UNSPECIFIED", "STYLE", "LOW", "MEDIUM", "HIGH", "CRITICAL")
 SORTS = ("severity", "file", "checker", "message", "path_length", "detected_at", "detection_status", "id")
 BOUNDS = ("path_length_min", "path_length_max")
 TIMES = ("detected_after", "detected_before", "fixed_after", "fixed_before")
+
+
+class RunsFirst(SeveralValues):
+    """A command that may begin with runs. If it does, an option may have several values at once: `--severity a b`.
+
+    Otherwise it has one, since what follows it may be the run.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        runs_first = args and (not args[0].startswith("-") or args[0] in {"-n", "--name"})
+        return super().parse_args(ctx, args) if runs_first else click.Command.parse_args(self, ctx, args)
 
 
 def filter_options(command: Command) -> Command:
@@ -32,9 +44,31 @@ def filter_options(command: Command) -> Command:
         _texts("--analyzer-name", "analyzer", "GLOB", "Analyzers by name, such as 'clang*'; any case."),
         _texts("--checker-msg", "message", "GLOB", "Reports by their message, such as '*leak*'; any case."),
         _texts("--file", "file", "GLOB", "Files by path, such as '*/src/*'."),
-        _texts("--report-hash", "report_hash", "HASH", "Reports by their hash."),
+        click.option(
+            "--anywhere-on-report-path",
+            "anywhere",
+            is_flag=True,
+            help="With --file: also when the bug path comes through.",
+        ),
+        _texts("--report-hash", "report_hash", "HASH", "Reports by their hash, or by its beginning: 'c4ca42*'."),
+        _texts("--annotation", "annotation", "NAME:GLOB", "Reports by an annotation, such as 'testcase:login*'."),
+        click.option(
+            "--uniqueing",
+            "unique",
+            type=click.Choice(["on", "off"]),
+            metavar="on|off",
+            help="One report for each hash: the one with the shortest bug path. Default: off.",
+        ),
         click.option("--bug-path-length", metavar="MIN:MAX", callback=_read_span, help="Events of the bug path."),
         *(_time(name) for name in TIMES),
+        click.option(
+            "--outstanding-reports-date",
+            "--open-reports-date",
+            "open_at",
+            metavar="TIME",
+            callback=time_option_value,
+            help="Reports that were open then.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -42,13 +76,14 @@ def filter_options(command: Command) -> Command:
 
 
 def status_option(command: Command) -> Command:
-    """`--detection-status`; by default the open ones, and with a tag all, since what was open then need not be now."""
+    """`--detection-status`; by default the open ones, but at a tag or a date all, whatever has become of them."""
     return click.option(
         "--detection-status",
         type=click.Choice([*DETECTION_STATUSES, "all"], case_sensitive=False),
         multiple=True,
         metavar="STATUS",
-        help=f"{', '.join(DETECTION_STATUSES)} or all. Default: {', '.join(OPEN_STATUSES)}; with --tag: all.",
+        help=f"{', '.join(DETECTION_STATUSES)} or all. Default: {', '.join(OPEN_STATUSES)}; "
+        "with --tag or --outstanding-reports-date: all.",
     )(command)
 
 
@@ -74,23 +109,28 @@ def order_query(sort: str, reverse: bool) -> list[tuple[str, str]]:
 
 
 def _parameters(filters: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    past = bool(filters.get("tag")) or filters["open_at"] is not None
+    if filters["anywhere"] and not filters["file"]:
+        raise Usage("--anywhere-on-report-path needs --file: which files?")
     for name, value in filters.items():
         if name == "bug_path_length":
             yield from ((bound, length) for bound, length in zip(BOUNDS, value or (), strict=False) if length)
-        elif name in TIMES:
+        elif name in {*TIMES, "open_at"}:
             yield from [] if value is None else [(name, value.isoformat())]
+        elif name in {"anywhere", "unique"}:
+            yield from [(name, "true")] if value in {True, "on"} else []
         else:
-            yield from ((name, text) for text in _values(name, value, tagged=bool(filters.get("tag"))))
+            yield from ((name, text) for text in _values(name, value, past=past))
     for moment in ("detected", "fixed"):
         after, before = filters[f"{moment}_after"], filters[f"{moment}_before"]
         if after is not None and before is not None and after > before:
             raise Usage(f"--{moment}-after is later than --{moment}-before: no report can be in between.")
 
 
-def _values(name: str, given: Sequence[str], *, tagged: bool) -> Sequence[str]:
+def _values(name: str, given: Sequence[str], *, past: bool) -> Sequence[str]:
     if name != "detection_status":
         return given
-    return DETECTION_STATUSES if "all" in given else given or ([] if tagged else OPEN_STATUSES)
+    return DETECTION_STATUSES if "all" in given else given or ([] if past else OPEN_STATUSES)
 
 
 def _texts(option: str, name: str, metavar: str, text: str) -> Callable[[Command], Command]:

@@ -354,6 +354,9 @@ CREATE TABLE report (
     CHECK (status NOT IN ('resolved', 'off', 'unavailable') OR fixed_at IS NOT NULL)
 );
 
+-- A page of a run's reports, in the order in which they were stored.
+CREATE INDEX report_of_run ON report (product_id, run_id, id);
+
 -- The bug path, when it is more than one event at the report's place with the report's message.
 CREATE TABLE report_path (
     product_id  integer NOT NULL,

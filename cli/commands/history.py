@@ -6,6 +6,7 @@ import click
 
 from ..address import Address
 from ..client import Client, JsonObject
+from ..errors import Usage
 from ..options import output_option, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
 from ..report_filters import DETECTION_STATUSES
@@ -22,16 +23,19 @@ COLUMNS = (
 
 
 @click.command()
-@click.argument("run")
+@click.argument("other", required=False, metavar="RUN")
+@click.option("-n", "--name", metavar="RUN", help="The run, instead of the argument.")
 @url_option
 @output_option
-def history(run: str, address: Address, output: str) -> None:
+def history(other: str | None, name: str | None, address: Address, output: str) -> None:
     """List the stores of RUN, the newest first.
 
     The numbers are those of the run right after each store. Plain output has a line for each store, its fields apart
     by tabs: time (UTC), tag, user, the numbers of reports that were new, reopened, unresolved, resolved, off and
     unavailable, the client's version, the token of its job, description.
     """
+    if (run := name if other is None else other) is None or (name is not None and other is not None):
+        raise Usage("Say which run: RUN, or -n RUN.")
     found = Client(address).history(run)
     if output == "json":
         write_json_list(found)

@@ -9,16 +9,15 @@ from ..address import Address
 from ..client import Client, JsonObject
 from ..options import output_option, url_option
 from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json_list, write_lines
-from ..report_filters import filter_options, filter_query, order_options, order_query, status_option
+from ..report_filters import RunsFirst, filter_options, filter_query, order_options, order_query, status_option
 
-PAGE = 5000
-"""Each page of a sorted list is sorted anew: few large ones cost less."""
+RUN = Column("RUN", 6)
 COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER", 14), Column("STATUS", 10))
 
 
-@click.command()
-@click.argument("run")
-@click.option("--tag", multiple=True, metavar="TAG", help="As the run was at the store with this tag.")
+@click.command(cls=RunsFirst)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("--tag", multiple=True, metavar="TAG", help="As the runs were at the stores with this tag.")
 @click.option("--details", is_flag=True, help="With the bug path: events, positions, notes and macro expansions.")
 @status_option
 @filter_options
@@ -26,21 +25,25 @@ COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER
 @url_option
 @output_option
 def results(
-    *, run: str, details: bool, sort: str, reverse: bool, address: Address, output: str, **filters: Any
+    *, runs: tuple[str, ...], details: bool, sort: str, reverse: bool, address: Address, output: str, **filters: Any
 ) -> None:
-    """List the reports of RUN, the most severe first.
+    """List the reports of runs, the most severe first; in the name of a RUN, `*` stands for anything.
 
-    A filter may be given more than once: its values are alternatives. Different filters must all fit.
+    The values of a filter are alternatives, different filters must all fit. A filter may be given more than once, or
+    with several values, if the runs come first: `results RUN --severity high critical`.
 
     Plain output has a line for each report: file:line:column, severity, checker, detection status and message. With
     --details the events of its bug path follow, each on a line that starts with a tab.
     """
-    query = [("run", run), *filter_query(filters), *order_query(sort, reverse)]
-    found = Client(address).reports([*query, ("limit", str(PAGE)), *([("details", "true")] if details else [])])
+    query = [*(("run", run) for run in runs), *filter_query(filters), *order_query(sort, reverse)]
+    found = Client(address).reports([*query, *([("details", "true")] if details else [])])
     if output == "json":
         write_json_list(found)
     elif output == "table":
-        write_lines(tabulate(COLUMNS, map(_row, found), terminal_width()))
+        several = len(runs) > 1 or "*" in runs[0]
+        columns = (RUN, *COLUMNS) if several else COLUMNS
+        rows = ([*([report["run"]] if several else []), *_row(report)] for report in found)
+        write_lines(tabulate(columns, rows, terminal_width()))
     else:
         write_lines(_plain(found))
 

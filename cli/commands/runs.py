@@ -1,14 +1,20 @@
 """`storectl runs`: the runs of a product."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 import click
 
 from ..address import Address
 from ..client import Client, JsonObject
+from ..errors import Usage
 from ..options import output_option, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
+from ..report_filters import RunsFirst, order_query
+from ..timestamps import time_option_value
 
+PAGE = 1000
+SORTS = ("name", "stored_at", "open", "duration")
 OPEN = ("new", "unresolved", "reopened")
 CLOSED = ("resolved", "off", "unavailable")
 COLUMNS = (
@@ -22,22 +28,66 @@ COLUMNS = (
 )
 
 
-@click.command()
+@click.command(cls=RunsFirst)
+@click.argument("others", nargs=-1, metavar="[RUN]...")
+@click.option("-n", "--name", "names", multiple=True, metavar="RUN", help="Runs by name; `*` stands for anything.")
+@click.option("--all-before-run", metavar="RUN", help="Runs that were stored before this one.")
+@click.option("--all-after-run", metavar="RUN", help="Runs that were stored after this one.")
+@click.option("--all-before-time", metavar="TIME", callback=time_option_value, help="Runs stored then or before.")
+@click.option("--all-after-time", metavar="TIME", callback=time_option_value, help="Runs stored then or after.")
+@click.option(
+    "--sort",
+    type=click.Choice(SORTS),
+    default="name",
+    metavar="ORDER",
+    help=f"{', '.join(SORTS)}: by name, the latest, those with most open reports, or the longest analysis first.",
+)
+@click.option("--reverse", is_flag=True, help="The other way round.")
 @url_option
 @output_option
-def runs(address: Address, output: str) -> None:
-    """List the runs of a product.
+def runs(
+    *,
+    others: tuple[str, ...],
+    names: tuple[str, ...],
+    all_before_run: str | None,
+    all_after_run: str | None,
+    all_before_time: datetime | None,
+    all_after_time: datetime | None,
+    sort: str,
+    reverse: bool,
+    address: Address,
+    output: str,
+) -> None:
+    """List the runs of a product; times are those of a run's last store.
 
     Plain output has a line for each run, its fields apart by tabs: name, time of the last store (UTC), tag, and the
     numbers of reports that are new, unresolved, reopened, resolved, off and unavailable.
     """
-    found = Client(address).runs()
+    client = Client(address)
+    before, after = _moment(client, all_before_run, all_before_time), _moment(client, all_after_run, all_after_time)
+    query = [("name", name) for name in dict.fromkeys([*names, *others])]
+    query += [(f"stored_{side}", at) for side, at in (("before", before), ("after", after)) if at is not None]
+    others_than = {all_before_run, all_after_run}
+    query += [*order_query(sort, reverse), ("limit", str(PAGE))]
+    found = (run for run in client.runs(query) if run["name"] not in others_than)
     if output == "json":
         write_json_list(found)
     elif output == "table":
         write_lines(tabulate(COLUMNS, map(_row, found), terminal_width()))
     else:
         write_lines(_plain(found))
+
+
+def _moment(client: Client, run: str | None, at: datetime | None) -> str | None:
+    """The time that an option says, or that of the last store of the run which it names; raises Usage for both."""
+    if run is None:
+        return None if at is None else at.isoformat()
+    if at is not None:
+        raise Usage("Give a run or a time to begin with, not both; the same for the end.")
+    stored = client.run(run).get("stored_at")
+    if stored is None:
+        raise Usage(f"No store of run {run!r} is completed, so none is before it or after it.")
+    return str(stored)
 
 
 def _plain(found: Iterable[JsonObject]) -> Iterator[str]:

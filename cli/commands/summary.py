@@ -1,4 +1,4 @@
-"""`storectl sum`: how many reports each checker has."""
+"""`storectl sum`: how many reports each checker, severity or file has."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,13 +7,26 @@ import click
 
 from ..address import Address
 from ..client import Client, JsonObject
+from ..errors import Usage
 from ..options import output_option, url_option
-from ..render import Column, severity_name, tabulate, terminal_width, write_json, write_lines
-from ..report_filters import DETECTION_STATUSES, OPEN_STATUSES, filter_options, filter_query, status_option
+from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json, write_lines
+from ..report_filters import (
+    DETECTION_STATUSES,
+    OPEN_STATUSES,
+    RunsFirst,
+    filter_options,
+    filter_query,
+    status_option,
+)
+from ..summary import amount
 
-COLUMNS = (
-    Column("SEVERITY", 8),
-    Column("CHECKER", 20),
+# What to count by: the list of the API's answer, and the columns that name an entry.
+GROUPS = {
+    "checker": ("checkers", (Column("SEVERITY", 8), Column("CHECKER", 20))),
+    "severity": ("severities", (Column("SEVERITY", 11),)),
+    "file": ("files", (Column("FILE", 28, tail=True),)),
+}
+NUMBERS = (
     Column("OPEN", 4, right=True),
     Column("NEW", 3, right=True),
     Column("REOPENED", 8, right=True),
@@ -21,43 +34,79 @@ COLUMNS = (
 )
 
 
-@click.command("sum")
+@click.command("sum", cls=RunsFirst)
 @click.argument("others", nargs=-1, metavar="[RUN]...")
-@click.option("-n", "--name", "names", multiple=True, metavar="RUN", help="A run; more may follow. Default: all.")
+@click.option("-n", "--name", "names", multiple=True, metavar="RUN", help="A run; `*` stands for anything.")
+@click.option("-a", "--all", "every", is_flag=True, help="All runs, as when none is named.")
+@click.option(
+    "--by",
+    type=click.Choice(list(GROUPS)),
+    default="checker",
+    metavar="WHAT",
+    help="checker (default), severity or file.",
+)
+@click.option(
+    "--top", type=click.IntRange(1, 1000), default=20, metavar="N", help="With --by file: how many. Default: 20."
+)
 @click.option("--tag", multiple=True, metavar="TAG", help="As the runs were at the stores with this tag.")
 @status_option
 @filter_options
 @url_option
 @output_option
-def summary(*, others: tuple[str, ...], names: tuple[str, ...], address: Address, output: str, **filters: Any) -> None:
-    """Count the reports of runs by checker, the most severe first, with a line for all at the end.
+def summary(
+    *,
+    others: tuple[str, ...],
+    names: tuple[str, ...],
+    every: bool,
+    by: str,
+    top: int,
+    address: Address,
+    output: str,
+    **filters: Any,
+) -> None:
+    """Count the reports of runs by checker or severity, the most severe first, or by file, those with most first.
 
-    Plain output has a line for each checker, its fields apart by tabs: severity, checker, analyzer, reports, and the
-    numbers of those that are new, reopened, unresolved, resolved, off and unavailable.
+    The values of a filter are alternatives, different filters must all fit. A filter may be given more than once, or
+    with several values, if the runs come first: `sum -n RUN --severity high critical`.
+
+    Plain output has a line for each entry, its fields apart by tabs: severity, checker and analyzer, or the severity,
+    or the file; reports, and the numbers of those that are new, reopened, unresolved, resolved, off and unavailable.
     """
-    query = [("run", run) for run in dict.fromkeys([*names, *others])]
-    found = Client(address).summary([*query, *filter_query(filters)])
+    runs = dict.fromkeys([*names, *others])
+    if every and runs:
+        raise Usage("Name runs, or say --all, not both.")
+    members, columns = GROUPS[by]
+    query = [*(("run", run) for run in runs), *filter_query(filters), ("files", str(top if by == "file" else 0))]
+    found = Client(address).summary(members, query)
     if output == "json":
         write_json(found)
     elif output == "table":
-        write_lines(tabulate(COLUMNS, map(_row, [*found, _total(found)]), terminal_width()))
+        rows = found if by == "file" else [*found, _total(found, by)]
+        write_lines(tabulate((*columns, *NUMBERS), map(_row, rows), terminal_width()))
     else:
-        write_lines("\t".join(map(str, _fields(row))) for row in found)
+        write_lines("\t".join(map(one_line, _fields(row))) for row in found)
 
 
 def _fields(row: JsonObject) -> Sequence[object]:
     counts = (row["statuses"].get(status, 0) for status in DETECTION_STATUSES)
-    return [severity_name(row["severity"]), row["checker"], row["analyzer"], row["reports"], *counts]
+    return [*_names(row, ("severity", "checker", "analyzer", "file")), row["reports"], *counts]
 
 
-def _total(found: Sequence[JsonObject]) -> JsonObject:
+def _names(row: JsonObject, names: Sequence[str]) -> Sequence[object]:
+    """What an entry is of; the severity in words."""
+    values = {**row, "severity": severity_name(row["severity"])} if isinstance(row.get("severity"), int) else row
+    return [values[name] for name in names if name in values]
+
+
+def _total(found: Sequence[JsonObject], by: str) -> JsonObject:
+    """The last row, for all entries."""
     statuses = {status: sum(row["statuses"].get(status, 0) for row in found) for status in DETECTION_STATUSES}
-    return {"checker": f"{len(found)} checkers", "statuses": statuses}
+    names = {"severity": "", "checker": amount(len(found), "checker")} if by == "checker" else {"severity": "all"}
+    return {**names, "statuses": statuses}
 
 
 def _row(row: JsonObject) -> Sequence[object]:
     statuses = row["statuses"]
     still = sum(statuses.get(status, 0) for status in OPEN_STATUSES)
-    severity = severity_name(row["severity"]) if "severity" in row else ""
-    closed = sum(statuses.values()) - still
-    return [severity, row["checker"], still, statuses.get("new", 0), statuses.get("reopened", 0), closed]
+    numbers = [still, statuses.get("new", 0), statuses.get("reopened", 0), sum(statuses.values()) - still]
+    return [*_names(row, ("severity", "checker", "file")), *numbers]

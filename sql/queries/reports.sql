@@ -1,104 +1,147 @@
 -- Reports as readers see them.
 
--- fragment: report_conditions
+-- fragment: reports_that_fit
 -- What a filter asks of a report r, its checker c and its file f; NULL asks nothing.
-AND (:runs::text[] IS NULL OR r.run = ANY (:runs))
+FROM current_report r
+JOIN checker c ON c.id = r.checker_id
+JOIN file f ON f.product_id = r.product_id AND f.id = r.file_id
+WHERE r.product_id = :product
+AND (:runs::bigint[] IS NULL OR r.run_id = ANY (:runs))
+-- One run by itself, so that the index which has a run's reports in the order of their ids is seen to lead to the page.
+AND (:only_run::bigint IS NULL OR r.run_id = :only_run)
 AND (:tags::text[] IS NULL OR EXISTS (
     SELECT FROM store s
     WHERE s.product_id = r.product_id AND s.run_id = r.run_id AND s.tag = ANY (:tags)
       AND r.detected_at <= s.stored_at AND (r.fixed_at IS NULL OR r.fixed_at > s.stored_at)))
+AND (:statuses::text[] IS NULL OR r.status = ANY (:statuses))
 AND (:detection_statuses::text[] IS NULL OR r.detection_status = ANY (:detection_statuses))
 AND (:open::boolean IS NULL OR (r.status IN ('new', 'reopened', 'unresolved')) = :open)
+AND (:open_at::timestamptz IS NULL OR (r.detected_at <= :open_at AND (r.fixed_at IS NULL OR r.fixed_at > :open_at)))
 AND (:severities::smallint[] IS NULL OR c.severity = ANY (:severities))
 AND (:checkers::text[] IS NULL OR c.name ILIKE ANY (:checkers))
 AND (:analyzers::text[] IS NULL OR c.analyzer ILIKE ANY (:analyzers))
-AND (:files::text[] IS NULL OR f.path LIKE ANY (:files))
+AND (:files::text[] IS NULL OR f.path LIKE ANY (:files) OR (:anywhere::boolean AND EXISTS (
+    SELECT FROM report_path p
+    JOIN file pf ON pf.product_id = p.product_id AND pf.id = ANY (p.files)
+    WHERE p.product_id = r.product_id AND p.report_id = r.id AND pf.path LIKE ANY (:files))))
 AND (:messages::text[] IS NULL OR r.message ILIKE ANY (:messages))
-AND (:report_hashes::uuid[] IS NULL OR r.report_hash = ANY (:report_hashes))
+AND (:report_hashes::uuid[] IS NULL OR r.report_hash = ANY (:report_hashes)
+     OR coalesce(r.foreign_hash, replace(r.report_hash::text, '-', '')) LIKE ANY (:report_hash_globs::text[]))
+AND (:annotation_names::text[] IS NULL OR EXISTS (
+    SELECT FROM unnest(:annotation_names, :annotation_values::text[]) AS a (name, value)
+    WHERE r.annotations ->> a.name ILIKE a.value))
 AND (:path_length_min::integer IS NULL OR r.path_length >= :path_length_min)
 AND (:path_length_max::integer IS NULL OR r.path_length <= :path_length_max)
 AND (:detected_after::timestamptz IS NULL OR r.detected_at >= :detected_after)
 AND (:detected_before::timestamptz IS NULL OR r.detected_at <= :detected_before)
 AND (:fixed_after::timestamptz IS NULL OR r.fixed_at >= :fixed_after)
 AND (:fixed_before::timestamptz IS NULL OR r.fixed_at <= :fixed_before)
+AND (:in_other::boolean IS NULL OR r.id IN (
+    SELECT diff_reports(:product, :shown_runs, :shown_times, :other_runs, :other_times, :other_hashes::text::uuid[], :in_other)))
 
--- name: list_reports
--- Reports of a product behind the last one of the page before, in the order that is asked for. The key is text of bytes, so that all orders have one form: what comes first in it sorts, then the
--- place; numbers have leading zeros, those that go down are taken from a larger one.
-WITH page AS (
-    SELECT r.product_id, r.id, r.run, c.name AS checker, c.analyzer, c.severity, r.report_hash, r.foreign_hash,
-           f.path AS file, r.message, r.line, r."column", r.path_length, r.detection_status, r.detected_at, r.fixed_at,
-           r.annotations, place.sort_key
-    FROM current_report r
-    JOIN checker c ON c.id = r.checker_id
-    JOIN file f ON f.product_id = r.product_id AND f.id = r.file_id
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN :sort::text = 'id' THEN '' ELSE
-            CASE :sort
-                WHEN 'severity' THEN lpad((1000 - c.severity)::text, 4, '0')
-                WHEN 'checker' THEN c.name
-                WHEN 'message' THEN left(r.message, 200)
-                WHEN 'path_length' THEN lpad(r.path_length::text, 10, '0')
-                WHEN 'detected_at' THEN lpad((1e16 - extract(epoch FROM r.detected_at) * 1e6)::bigint::text, 17, '0')
-                WHEN 'detection_status' THEN
-                    array_position(ARRAY['new', 'reopened', 'unresolved', 'resolved', 'unavailable', 'off'], r.detection_status)::text
-                ELSE ''
-            END || E'\n' || left(f.path, 500) || E'\n' || lpad(r.line::text, 10, '0') || lpad(r."column"::text, 10, '0')
-        END COLLATE "C" AS sort_key
-    ) place
-    WHERE r.product_id = :product
-      AND (:report::bigint IS NULL OR r.id = :report)
-      -- use: report_conditions
-      AND (:in_other::boolean IS NULL OR r.id IN (
-          SELECT diff_reports(:product, :shown_runs, :shown_times, :other_runs, :other_times, :other_hashes::text::uuid[], :in_other)))
-      -- In the order of ids the index leads to the page; it cannot, by the row comparisons alone.
-      AND (:sort <> 'id' OR :after_id::bigint IS NULL OR CASE WHEN :reverse::boolean THEN r.id < :after_id ELSE r.id > :after_id END)
-      AND (:after_id IS NULL OR CASE
-          WHEN :reverse THEN (place.sort_key, r.id) < (:after_key::text COLLATE "C", :after_id)
-          ELSE (place.sort_key, r.id) > (:after_key COLLATE "C", :after_id)
-      END)
-    ORDER BY
-        CASE WHEN NOT :reverse AND :sort <> 'id' THEN place.sort_key END, CASE WHEN NOT :reverse THEN r.id END,
-        CASE WHEN :reverse AND :sort <> 'id' THEN place.sort_key END DESC, CASE WHEN :reverse THEN r.id END DESC
-    LIMIT :limit
-)
-SELECT page.*, replace(page.report_hash::text, '-', '') AS report_hash_text,
+-- fragment: chosen_reports
+-- use: reports_that_fit
+-- Of those that fit, the one with the shortest bug path for each report hash.
+AND (:unique::boolean IS NOT TRUE OR r.id IN (
+    SELECT DISTINCT ON (r.report_hash) r.id
+    -- use: reports_that_fit
+    ORDER BY r.report_hash, r.path_length, r.id))
+
+-- name: page_by_id
+-- The ids of a page in their own order, to which an index leads. (By the comparison of rows that the other orders use it
+-- would not.)
+SELECT r.id, '' AS sort_key
+-- use: chosen_reports
+AND (:after_id::bigint IS NULL OR CASE WHEN :reverse::boolean THEN r.id < :after_id ELSE r.id > :after_id END)
+ORDER BY CASE WHEN NOT :reverse THEN r.id END, CASE WHEN :reverse THEN r.id END DESC
+LIMIT :limit;
+
+-- name: page_by_key
+-- The ids of a page in the order that is asked for, each with its key: a text of which the bytes count, so that all orders
+-- have one form. What comes first in it sorts, then the place; numbers have leading zeros, those that go down are taken
+-- from a larger one. Each page sorts all that the filters leave; OFFSET 0 keeps the key from being made before they are.
+SELECT found.id, found.sort_key
+FROM (
+    SELECT r.id, (CASE :sort::text
+            WHEN 'severity' THEN lpad((1000 - c.severity)::text, 4, '0')
+            WHEN 'checker' THEN c.name
+            WHEN 'message' THEN left(r.message, 200)
+            WHEN 'path_length' THEN lpad(r.path_length::text, 10, '0')
+            WHEN 'detected_at' THEN lpad((1e16 - extract(epoch FROM r.detected_at) * 1e6)::bigint::text, 17, '0')
+            WHEN 'detection_status' THEN
+                array_position(ARRAY['new', 'reopened', 'unresolved', 'resolved', 'unavailable', 'off'], r.detection_status)::text
+            ELSE ''
+        END || E'\n' || left(f.path, 500) || E'\n' || lpad(r.line::text, 10, '0') || lpad(r."column"::text, 10, '0')
+        ) COLLATE "C" AS sort_key
+    -- use: chosen_reports
+    OFFSET 0
+) found
+WHERE :after_id::bigint IS NULL OR CASE
+    WHEN :reverse::boolean THEN (found.sort_key, found.id) < (:after_key::text COLLATE "C", :after_id)
+    ELSE (found.sort_key, found.id) > (:after_key COLLATE "C", :after_id)
+END
+ORDER BY
+    CASE WHEN NOT :reverse THEN found.sort_key END, CASE WHEN NOT :reverse THEN found.id END,
+    CASE WHEN :reverse THEN found.sort_key END DESC, CASE WHEN :reverse THEN found.id END DESC
+LIMIT :limit;
+
+-- name: read_reports
+-- Reports by their ids, in the order of these; one that is gone is left out.
+SELECT r.id, r.run, c.name AS checker, c.analyzer, c.severity, r.foreign_hash, f.path AS file, r.message, r.line, r."column",
+       r.path_length, r.detection_status, r.detected_at, r.fixed_at, r.annotations,
+       replace(r.report_hash::text, '-', '') AS report_hash_text,
        CASE WHEN :details::boolean THEN p.steps END AS steps,
        CASE WHEN :details THEN (
            SELECT array_agg(pf.path ORDER BY n.position)
            FROM unnest(p.files) WITH ORDINALITY AS n (id, position)
-           JOIN file pf ON pf.product_id = page.product_id AND pf.id = n.id) END AS files
-FROM page
-LEFT JOIN report_path p ON :details AND p.product_id = page.product_id AND p.report_id = page.id
-ORDER BY
-    CASE WHEN NOT :reverse THEN page.sort_key END, CASE WHEN NOT :reverse THEN page.id END,
-    CASE WHEN :reverse THEN page.sort_key END DESC, CASE WHEN :reverse THEN page.id END DESC;
+           JOIN file pf ON pf.product_id = r.product_id AND pf.id = n.id) END AS files
+FROM unnest(:ids::bigint[]) WITH ORDINALITY AS wanted (id, position)
+JOIN current_report r ON r.product_id = :product AND r.id = wanted.id
+JOIN checker c ON c.id = r.checker_id
+JOIN file f ON f.product_id = r.product_id AND f.id = r.file_id
+LEFT JOIN report_path p ON :details AND p.product_id = r.product_id AND p.report_id = r.id
+ORDER BY wanted.position;
 
 -- name: summarize_reports
 -- Reports by checker and detection status.
 SELECT c.name AS checker, c.analyzer, c.severity, r.detection_status, count(*) AS reports
-FROM current_report r
-JOIN checker c ON c.id = r.checker_id
-JOIN file f ON f.product_id = r.product_id AND f.id = r.file_id
-WHERE r.product_id = :product
-  -- use: report_conditions
+-- use: chosen_reports
 GROUP BY c.name, c.analyzer, c.severity, r.detection_status
 ORDER BY c.severity DESC, c.name, c.analyzer, r.detection_status;
 
+-- name: summarize_files
+-- The files that have the most reports that are open, or else the most reports.
+SELECT f.path AS file, count(*) AS reports, count(*) FILTER (WHERE r.status IN ('new', 'reopened', 'unresolved')) AS open,
+       count(*) FILTER (WHERE r.detection_status = 'new') AS new,
+       count(*) FILTER (WHERE r.detection_status = 'reopened') AS reopened,
+       count(*) FILTER (WHERE r.detection_status = 'unresolved') AS unresolved,
+       count(*) FILTER (WHERE r.detection_status = 'resolved') AS resolved,
+       count(*) FILTER (WHERE r.detection_status = 'off') AS off,
+       count(*) FILTER (WHERE r.detection_status = 'unavailable') AS unavailable
+-- use: chosen_reports
+GROUP BY f.path
+ORDER BY open DESC, reports DESC, f.path
+LIMIT :limit;
+
 -- name: sources_of_report
 -- The files that a report names with what they held when it was last seen in them: the run's newest content of each,
--- or, for a report that is closed, the newest from before the store that closed it.
-SELECT f.path, c.data
-FROM current_report r
-LEFT JOIN report_path p ON p.product_id = r.product_id AND p.report_id = r.id
-CROSS JOIN LATERAL (SELECT DISTINCT n.id FROM unnest(array_append(p.files, r.file_id)) AS n (id)) named
-JOIN file f ON f.product_id = r.product_id AND f.id = named.id
-LEFT JOIN LATERAL (
-    SELECT rf.content_hash FROM run_file rf
-    WHERE rf.product_id = r.product_id AND rf.run_id = r.run_id AND rf.file_id = named.id
-      AND (r.status NOT IN ('resolved', 'off', 'unavailable') OR rf.since < r.status_by)
-    ORDER BY rf.since DESC
-    LIMIT 1) seen ON true
-LEFT JOIN content c ON c.product_id = r.product_id AND c.hash = seen.content_hash
-WHERE r.product_id = :product AND r.id = :report
-ORDER BY f.path;
+-- or, for a report that is closed, the newest from before the store that closed it. The report's own file comes first,
+-- then the smallest; of those that come when `size_limit` bytes are full there is the size alone.
+SELECT sized.path, sized.size, CASE WHEN sized.total <= :size_limit::bigint THEN c.data END AS data
+FROM (
+    SELECT f.path, c.size, c.hash, sum(c.size) OVER (ORDER BY named.id <> r.file_id, c.size, f.path) AS total
+    FROM report r
+    LEFT JOIN report_path p ON p.product_id = r.product_id AND p.report_id = r.id
+    CROSS JOIN LATERAL (SELECT DISTINCT n.id FROM unnest(array_append(p.files, r.file_id)) AS n (id)) named
+    JOIN file f ON f.product_id = r.product_id AND f.id = named.id
+    LEFT JOIN LATERAL (
+        SELECT rf.content_hash FROM run_file rf
+        WHERE rf.product_id = r.product_id AND rf.run_id = r.run_id AND rf.file_id = named.id
+          AND (r.status NOT IN ('resolved', 'off', 'unavailable') OR rf.since < r.status_by)
+        ORDER BY rf.since DESC
+        LIMIT 1) seen ON true
+    LEFT JOIN content c ON c.product_id = r.product_id AND c.hash = seen.content_hash
+    WHERE r.product_id = :product AND r.id = :report
+) sized
+LEFT JOIN content c ON c.product_id = :product AND c.hash = sized.hash
+ORDER BY sized.path;

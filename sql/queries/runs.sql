@@ -45,13 +45,14 @@ SELECT EXISTS (SELECT FROM run WHERE product_id = :product AND name = :name)
           AND (head OR (status = 'enqueued' AND NOT head)));
 
 -- name: unknown_tags
--- Tags that no store has, of these runs, or, when there are none, of any run of the product.
-SELECT named.tag
+-- Tags that no store has, of these runs, or, when there are none, of any run of the product; and what the runs are called.
+SELECT named.tag,
+       coalesce((SELECT string_agg(r.name, ', ') FROM run r WHERE r.product_id = :product AND r.id = ANY (:runs)), '*') AS runs
 FROM unnest(:tags::text[]) WITH ORDINALITY AS named (tag, position)
 WHERE NOT EXISTS (
-    SELECT FROM store s JOIN run ON run.product_id = s.product_id AND run.id = s.run_id
+    SELECT FROM store s
     WHERE s.product_id = :product AND s.tag = named.tag
-      AND (cardinality(:runs::text[]) = 0 OR run.name = ANY (:runs::text[])))
+      AND (cardinality(:runs::bigint[]) = 0 OR s.run_id = ANY (:runs)))
 ORDER BY named.position;
 
 -- name: free_tag
@@ -78,26 +79,69 @@ VALUES (:product, :store, :analyzer, :version, :successful, :failed, :failed_sou
 WITH finished AS (UPDATE store SET counts = :counts WHERE product_id = :product AND id = :store)
 UPDATE run SET last_store = :store WHERE product_id = :product AND id = :run;
 
--- name: list_runs
--- Runs by name, `limit` of them after the name `after`.
-SELECT r.name, r.created_at, s.stored_at, s.tag, s.username, s.description, s.client_version, s.duration, s.counts
+-- name: match_runs
+-- The runs that fit each pattern of LIKE; of one that none fits there is a row without run.
+SELECT wanted.position, run.id AS run
+FROM unnest(:patterns::text[]) WITH ORDINALITY AS wanted (pattern, position)
+LEFT JOIN run ON run.product_id = :product AND run.name LIKE wanted.pattern
+ORDER BY wanted.position;
+
+-- fragment: run_columns
+r.name, r.created_at, s.stored_at, s.tag, s.username, s.description, s.client_version, s.duration, s.counts
+
+-- fragment: runs_with_last_store
 FROM run r
 LEFT JOIN store s ON s.product_id = r.product_id AND s.id = r.last_store
 WHERE r.product_id = :product
-  AND (:name::text IS NULL OR r.name = :name)
-  AND (:after::text IS NULL OR r.name > :after)
-ORDER BY r.name
+
+-- fragment: analyzers_of_store
+coalesce((
+    SELECT jsonb_agg(jsonb_build_object(
+               'name', a.analyzer, 'version', a.version, 'successful', a.successful, 'failed', a.failed,
+               'failed_sources', a.failed_sources) ORDER BY a.analyzer)
+    FROM store_analyzer a WHERE a.product_id = s.product_id AND a.store_id = s.id), '[]'::jsonb) AS analyzers
+
+-- name: list_runs
+-- Runs in the order that is asked for, `limit` of them behind a key and a name; the key is less the more there is.
+SELECT listed.*
+FROM (
+    SELECT
+        -- use: run_columns
+        , CASE :sort::text
+            WHEN 'stored_at' THEN -coalesce(extract(epoch FROM s.stored_at)::numeric * 1000000, -1)
+            WHEN 'duration' THEN -coalesce(s.duration::numeric, -1)
+            WHEN 'open' THEN -coalesce((
+                SELECT sum(n.value::numeric) FROM jsonb_each_text(s.counts) AS n (status, value)
+                WHERE n.status IN ('new', 'reopened', 'unresolved')), 0)
+            ELSE 0
+        END AS sort_key
+    -- use: runs_with_last_store
+    AND (:names::text[] IS NULL OR r.name LIKE ANY (:names))
+    AND (:stored_after::timestamptz IS NULL OR s.stored_at >= :stored_after)
+    AND (:stored_before::timestamptz IS NULL OR s.stored_at <= :stored_before)
+) listed
+WHERE :after_name::text IS NULL OR CASE
+    WHEN :reverse::boolean THEN (listed.sort_key, listed.name) < (:after_key::numeric, :after_name)
+    ELSE (listed.sort_key, listed.name) > (:after_key, :after_name)
+END
+ORDER BY
+    CASE WHEN NOT :reverse THEN listed.sort_key END, CASE WHEN NOT :reverse THEN listed.name END,
+    CASE WHEN :reverse THEN listed.sort_key END DESC, CASE WHEN :reverse THEN listed.name END DESC
 LIMIT :limit;
+
+-- name: get_run
+SELECT
+    -- use: run_columns
+    , (SELECT count(*) FROM store o WHERE o.product_id = r.product_id AND o.run_id = r.id) AS stores,
+    -- use: analyzers_of_store
+-- use: runs_with_last_store
+AND r.name = :name;
 
 -- name: list_history
 -- The stores of a run, the newest first.
 SELECT s.id, s.stored_at, s.tag, s.username, s.description, s.client_version, s.command, s.duration, s.counts,
        s.job_token,
-       coalesce((
-           SELECT jsonb_agg(jsonb_build_object(
-                      'name', a.analyzer, 'version', a.version, 'successful', a.successful, 'failed', a.failed,
-                      'failed_sources', a.failed_sources) ORDER BY a.analyzer)
-           FROM store_analyzer a WHERE a.product_id = s.product_id AND a.store_id = s.id), '[]'::jsonb) AS analyzers
+       -- use: analyzers_of_store
 FROM store s
 JOIN run r ON r.product_id = s.product_id AND r.id = s.run_id
 WHERE s.product_id = :product AND r.name = :name

@@ -12,27 +12,28 @@ from aiohttp import web
 from pydantic import Field, StringConstraints
 from typing_extensions import TypedDict
 
-from storaged.api.encode import json_bytes, large_json_response
 from storaged.api.keys import SERVICES
+from storaged.api.large import send_file, write_list
 from storaged.api.params import AnyText, Text, read_query
 from storaged.api.reports import (
-    DETAILED_PAGE_LIMIT,
-    PAGE_LIMIT,
     Event,
     FoundFields,
     Note,
     Position,
     ReportListQuery,
     ReportQuery,
-    read_page,
+    chunk_size,
+    find_page,
+    send_page,
 )
-from storaged.api.uploads import READ_SIZE, body_of, check_length
+from storaged.api.uploads import body_of, check_length
 from storaged.errors import BadRequest, UploadIncomplete
 from storaged.model import DetectionStatus
 from storaged.store import products
 from storaged.store.comparison import Comparison, compare
 from storaged.store.diffs import DiffSet, difference, find_side
 from storaged.store.products import Product
+from storaged.store.reports import ReportFilter
 
 Result = TypeVar("Result")
 
@@ -77,15 +78,15 @@ class ComparedList(TypedDict):
     next: None
 
 
-async def get_diff(request: web.Request) -> web.Response:
+async def get_diff(request: web.Request) -> web.StreamResponse:
     """The reports of one set of a diff, with the filters and pages of `list_reports`."""
     query = read_query(request, DiffQuery)
     async with request.app[SERVICES].engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
         base = await find_side(conn, product.id, product.endpoint, query.base)
         new = await find_side(conn, product.id, product.endpoint, query.new)
-        page = await read_page(conn, product, query, difference(query.set, base, new))
-    return await large_json_response(page)
+        page = await find_page(conn, product, query, difference(query.set, base, new))
+    return await send_page(request, product, query, page)
 
 
 async def post_diff(request: web.Request) -> web.StreamResponse:
@@ -97,10 +98,11 @@ async def post_diff(request: web.Request) -> web.StreamResponse:
     async with request.app[SERVICES].engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
         stored = await find_side(conn, product.id, product.endpoint, query.base or query.new)
-    asked = _Asked(product, query, Comparison(stored, parsed_is_base=not query.base, which=query.set))
+        where = await query.where(conn, product)
+    asked = _Asked(product, query, where, Comparison(stored, parsed_is_base=not query.base, which=query.set))
     with TemporaryFile(dir=request.app[SERVICES].archives.scratch) as answer:
         await _while_connected(request, _write_answer(request, asked, length, answer))
-        return await _send(request, answer)
+        return await send_file(request, answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class _Asked:
 
     product: Product
     query: ArchiveDiffQuery
+    where: ReportFilter
     comparison: Comparison
 
 
@@ -122,37 +125,14 @@ async def _write_answer(request: web.Request, asked: _Asked, length: int, answer
             product.id,
             parsed,
             asked.comparison,
-            query.where(),
+            asked.where,
             order=query.order(),
-            page=DETAILED_PAGE_LIMIT if query.details else PAGE_LIMIT,
+            page=chunk_size(details=query.details),
             details=query.details,
             report_limit=services.settings.report_limit if product.report_limit is None else product.report_limit,
         )
         async with aclosing(pages):
-            comma = b'{"reports":['
-            async for page in pages:
-                comma = await asyncio.to_thread(_write_page, answer, page, comma)
-        await asyncio.to_thread(answer.write, (comma if comma.startswith(b"{") else b"") + b'],"next":null}')
-
-
-def _write_page(answer: BinaryIO, page: list[dict[str, Any]], comma: bytes) -> bytes:
-    """Add the members of the page behind what comes before them; what comes before the next ones."""
-    if not page:
-        return comma
-    answer.write(comma + json_bytes(page)[1:-1])
-    return b","
-
-
-async def _send(request: web.Request, answer: BinaryIO) -> web.StreamResponse:
-    response = web.StreamResponse()
-    response.content_type = "application/json"
-    response.content_length = answer.tell()
-    answer.seek(0)
-    await response.prepare(request)
-    while piece := await asyncio.to_thread(answer.read, READ_SIZE):
-        await response.write(piece)
-    await response.write_eof()
-    return response
+            await write_list(answer, "reports", pages, {"next": None})
 
 
 async def _while_connected(request: web.Request, work: Coroutine[Any, Any, Result]) -> Result:

@@ -1,9 +1,11 @@
 """Reports: filtered lists, and one report with its bug path and sources."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, NotRequired
+from tempfile import TemporaryFile
+from typing import Annotated, Any, Final, NotRequired
 
 from aiohttp import web
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -11,19 +13,23 @@ from typing_extensions import TypedDict
 
 from storaged.api.encode import json_response, large_json_response
 from storaged.api.keys import SERVICES
+from storaged.api.large import send_file, write_list
 from storaged.api.params import AnyText, Query, Time, read_query
+from storaged.database.engine import Engine
 from storaged.database.sql import Connection
 from storaged.errors import BadRequest
-from storaged.model import DetectionStatus
+from storaged.model import DetectionStatus, ProductId
 from storaged.store import products, reports, runs
 from storaged.store.diffs import Difference
 from storaged.store.products import Product
-from storaged.store.reports import ReportCursor, ReportFilter, ReportOrder, ReportSort
+from storaged.store.reports import FoundPage, ReportCursor, ReportFilter, ReportOrder, ReportSort
 from storaged.store.severities import Severity
 
-PAGE_LIMIT = 5000
-# Bug paths are large: decoding more of them at once would hold up the loop.
-DETAILED_PAGE_LIMIT = 500
+PAGE_LIMIT: Final = 20_000
+# How many are read at once, so that neither the loop is held up nor memory filled. Bug paths are large.
+CHUNK: Final = 1000
+DETAILED_CHUNK: Final = 250
+TOP_FILES_LIMIT: Final = 1000
 
 
 def _severity(text: Any) -> Any:
@@ -86,17 +92,30 @@ After = Annotated[
 ]
 
 
+def _read_annotation(text: str) -> tuple[str, str]:
+    name, _, value = text.partition(":")
+    return name, value or "*"
+
+
+# NAME:VALUE, or NAME for any value.
+Annotation = Annotated[AnyText, Field(description="NAME:VALUE, or NAME for any value.")]
+
+
 class ReportFilterQuery(Query):
     run: list[AnyText] = Field(default_factory=list)
     tag: list[AnyText] = Field(default_factory=list)
     detection_status: list[DetectionStatus] = Field(default_factory=list)
     open: bool | None = None
+    open_at: Time | None = None
     severity: list[SeverityName] = Field(default_factory=list)
     checker: list[AnyText] = Field(default_factory=list)
     analyzer: list[AnyText] = Field(default_factory=list)
     file: list[AnyText] = Field(default_factory=list)
+    anywhere: bool = False
     message: list[AnyText] = Field(default_factory=list)
     report_hash: list[AnyText] = Field(default_factory=list)
+    annotation: list[Annotation] = Field(default_factory=list)
+    unique: bool = False
     path_length_min: Length | None = None
     path_length_max: Length | None = None
     detected_after: Time | None = None
@@ -104,9 +123,12 @@ class ReportFilterQuery(Query):
     fixed_after: Time | None = None
     fixed_before: Time | None = None
 
-    def where(self) -> ReportFilter:
+    async def where(self, conn: Connection, product: Product) -> ReportFilter:
+        """Raises RunNotFound, TagNotFound for what is none of the product's: a filter by it would hide a typo."""
+        found = await runs.find_runs(conn, product.id, product.endpoint, self.run)
+        await runs.check_tags(conn, product.id, product.endpoint, self.tag, found)
         return ReportFilter(
-            runs=self.run,
+            runs=found,
             tags=self.tag,
             detection_statuses=self.detection_status,
             severities=self.severity,
@@ -115,6 +137,7 @@ class ReportFilterQuery(Query):
             files=self.file,
             messages=self.message,
             report_hashes=self.report_hash,
+            annotations=[_read_annotation(text) for text in self.annotation],
             **{name: getattr(self, name) for name in reports.PLAIN_CONDITIONS},
         )
 
@@ -138,6 +161,12 @@ class ReportQuery(ReportListQuery):
 
     def cursor(self) -> ReportCursor | None:
         return None if self.after is None else self.after.cursor
+
+
+class SummaryQuery(ReportFilterQuery):
+    files: int = Field(
+        10, ge=0, le=TOP_FILES_LIMIT, description="How many files are told, those with the most reports."
+    )
 
 
 class ReportOptions(Query):
@@ -178,12 +207,16 @@ class ReportObject(ReportFields):
 
 
 class WholeReport(ReportFields):
-    """A report with its bug path and the text of the files that it names; null where a file never came."""
+    """A report with its bug path and the text of the files that it names.
+
+    The text is null where a file never came, and for those in `omitted`, which would have made the answer too large.
+    """
 
     events: list[Event]
     positions: list[Position]
     extended: list[Note]
     sources: NotRequired[dict[str, str | None]]
+    omitted: NotRequired[list[str]]
 
 
 class ReportList(TypedDict):
@@ -193,70 +226,99 @@ class ReportList(TypedDict):
     next: str | None
 
 
-class CheckerSummary(TypedDict):
-    """How many reports a checker has, in all and by detection status."""
+class Counts(TypedDict):
+    """How many reports there are, in all and by detection status; `open` are new, reopened or unresolved."""
 
-    checker: str
-    analyzer: str
-    severity: Severity
     reports: int
     open: int
     statuses: dict[DetectionStatus, int]
 
 
+class CheckerSummary(Counts):
+    """Those of a checker."""
+
+    checker: str
+    analyzer: str
+    severity: Severity
+
+
+class SeveritySummary(Counts):
+    """Those of a severity."""
+
+    severity: Severity
+
+
+class FileSummary(Counts):
+    """Those in a file."""
+
+    file: str
+
+
 class Summary(TypedDict):
-    """The checkers that have reports, the most severe first."""
+    """The checkers and severities that have reports, the most severe first, and the files that have the most."""
 
     checkers: list[CheckerSummary]
+    severities: list[SeveritySummary]
+    files: list[FileSummary]
 
 
-async def list_reports(request: web.Request) -> web.Response:
-    """Reports, filtered and sorted; `next` is the `after` of the next page, which has 500 at most with details."""
+async def list_reports(request: web.Request) -> web.StreamResponse:
+    """Reports, filtered and sorted; `next` is the `after` of the next page."""
     query = read_query(request, ReportQuery)
     async with request.app[SERVICES].engine.connect() as conn:
-        product = await _product_of(request, conn, query)
-        page = await read_page(conn, product, query)
-    return await large_json_response(page)
-
-
-async def read_page(
-    conn: Connection, product: Product, query: ReportQuery, diff: Difference | None = None
-) -> dict[str, Any]:
-    """The page that is asked for, of a diff when there is one, as ReportList has it."""
-    page = await reports.list_reports(
-        conn,
-        product.id,
-        query.where(),
-        order=query.order(),
-        after=query.cursor(),
-        limit=page_limit(query),
-        details=query.details,
-        diff=diff,
-    )
-    return {"reports": page.reports, "next": next_page(query.order(), page.following)}
+        product = await products.get_product(conn, request.match_info["product"])
+        page = await find_page(conn, product, query)
+    return await send_page(request, product, query, page)
 
 
 async def summarize_reports(request: web.Request) -> web.Response:
-    """How many of the reports that the filters leave each checker has."""
-    query = read_query(request, ReportFilterQuery)
+    """How many of the reports that the filters leave each checker, each severity and each file has."""
+    query = read_query(request, SummaryQuery)
     async with request.app[SERVICES].engine.connect() as conn:
-        product = await _product_of(request, conn, query)
-        checkers = await reports.summarize_reports(conn, product.id, query.where())
-    return json_response({"checkers": checkers})
+        product = await products.get_product(conn, request.match_info["product"])
+        where = await query.where(conn, product)
+        checkers = await reports.summarize_reports(conn, product.id, where)
+        files = await reports.summarize_files(conn, product.id, where, limit=query.files) if query.files else []
+    return json_response({"checkers": checkers, "severities": reports.total_by_severity(checkers), "files": files})
 
 
-async def _product_of(request: web.Request, conn: Connection, query: ReportFilterQuery) -> Product:
-    """Raises RunNotFound, TagNotFound for a name that is none of the product's: a filter by it would hide a typo."""
-    product = await products.get_product(conn, request.match_info["product"])
-    for name in query.run:
-        await runs.get_run(conn, product.id, product.endpoint, name)
-    await runs.check_tags(conn, product.id, product.endpoint, query.tag, query.run)
-    return product
+async def find_page(
+    conn: Connection, product: Product, query: ReportQuery, diff: Difference | None = None
+) -> FoundPage:
+    """The page that the query asks for, of a diff when there is one. Raises RunNotFound, TagNotFound."""
+    where = await query.where(conn, product)
+    return await reports.find_page(
+        conn, product.id, where, order=query.order(), after=query.cursor(), limit=query.limit, diff=diff
+    )
 
 
-def page_limit(query: ReportQuery) -> int:
-    """Reports with their bug paths are fewer in a page."""
-    return min(query.limit, DETAILED_PAGE_LIMIT) if query.details else query.limit
+async def send_page(request: web.Request, product: Product, query: ReportQuery, page: FoundPage) -> web.StreamResponse:
+    """Read the page's reports, and answer with them; a large page goes through a file."""
+    services, details = request.app[SERVICES], query.details
+    following = next_page(query.order(), page.following)
+    if len(page.ids) <= chunk_size(details=details):
+        async with services.engine.connect() as conn:
+            found = await reports.read_reports(conn, product.id, page.ids, details=details)
+        return await large_json_response({"reports": found, "next": following})
+    with TemporaryFile(dir=services.archives.scratch) as answer:
+        chunks = _read_chunks(services.engine, product.id, page.ids, details=details)
+        await write_list(answer, "reports", chunks, {"next": following})
+        return await send_file(request, answer)
+
+
+def chunk_size(*, details: bool) -> int:
+    """How many reports are read at once."""
+    return DETAILED_CHUNK if details else CHUNK
+
+
+async def _read_chunks(
+    engine: Engine, product: ProductId, ids: list[int], *, details: bool
+) -> AsyncIterator[list[dict[str, Any]]]:
+    size = chunk_size(details=details)
+    for start in range(0, len(ids), size):
+        async with engine.connect() as conn:
+            found = await reports.read_reports(conn, product, ids[start : start + size], details=details)
+        yield found
 
 
 async def get_report(request: web.Request) -> web.Response:
@@ -267,7 +329,8 @@ async def get_report(request: web.Request) -> web.Response:
         product = await products.get_product(conn, request.match_info["product"])
         report = await reports.get_report(conn, product.id, product.endpoint, report_id)
         if options.source:
-            report["sources"] = await reports.get_sources(conn, product.id, report_id)
+            sources = await reports.get_sources(conn, product.id, report_id)
+            report |= {"sources": sources.files, "omitted": sources.omitted}
     return await large_json_response(report)
 
 

@@ -105,10 +105,10 @@ ENDPOINTS = (
         runs.list_runs,
         Right.PRODUCT_VIEW,
         runs.RunList,
-        query=runs.RunPage,
+        query=runs.RunQuery,
         errors=IN_PRODUCT,
     ),
-    Endpoint("GET", f"{PRODUCT}/runs/{{run}}", runs.get_run, Right.PRODUCT_VIEW, runs.RunObject, errors=IN_RUN),
+    Endpoint("GET", f"{PRODUCT}/runs/{{run}}", runs.get_run, Right.PRODUCT_VIEW, runs.WholeRun, errors=IN_RUN),
     Endpoint(
         "DELETE",
         f"{PRODUCT}/runs/{{run}}",
@@ -173,7 +173,7 @@ ENDPOINTS = (
         reports.summarize_reports,
         Right.PRODUCT_VIEW,
         reports.Summary,
-        query=reports.ReportFilterQuery,
+        query=reports.SummaryQuery,
         errors=(*IN_RUN, errors.TagNotFound),
     ),
     Endpoint(

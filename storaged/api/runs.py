@@ -1,29 +1,90 @@
 """Runs, their history, and their deletion."""
 
+import re
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from storaged.api.encode import job_object, json_response
 from storaged.api.keys import SERVICES
-from storaged.api.params import AnyText, Id, Query, read_query
+from storaged.api.params import AnyText, Id, Query, Time, read_query
 from storaged.model import DetectionStatus, JobKind
 from storaged.queue import jobs
 from storaged.store import products, runs
+from storaged.store.runs import RunCursor, RunFilter, RunOrder, RunSort
+
+SORTS = "|".join(RunSort)
+CURSOR = rf"(-?)({SORTS})\.(-?[0-9]{{1,30}}(?:\.[0-9]{{1,30}})?)_((?:[0-9a-f]{{2}})*)"
 
 
-class RunPage(Query):
-    after: AnyText | None = None
+@dataclass(frozen=True, slots=True)
+class PageStart:
+    """Where a page begins, and in which order that is meant."""
+
+    order: RunOrder
+    cursor: RunCursor
+
+
+def _read_start(text: Any) -> PageStart:
+    found = re.fullmatch(CURSOR, text)
+    if found is None:
+        raise ValueError("is no `next` of a list of runs")
+    name = bytes.fromhex(found[4]).decode(errors="replace").replace("\0", "")
+    return PageStart(RunOrder(RunSort(found[2]), bool(found[1])), RunCursor(Decimal(found[3]), name))
+
+
+def _next_page(order: RunOrder, following: RunCursor | None) -> str | None:
+    """What `after` takes: the order, the key and, in hex, the name; None where there is no next page."""
+    if following is None:
+        return None
+    return f"{'-' if order.reverse else ''}{order.sort}.{following.key:f}_{following.name.encode().hex()}"
+
+
+After = Annotated[
+    PageStart,
+    BeforeValidator(_read_start),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^{CURSOR}$",
+            "description": "`next` of the page before; its order goes before `sort` and `reverse`.",
+        }
+    ),
+]
+
+
+class RunQuery(Query):
+    name: list[AnyText] = Field(default_factory=list)
+    stored_after: Time | None = None
+    stored_before: Time | None = None
+    sort: RunSort = RunSort.NAME
+    reverse: bool = False
+    after: After | None = None
     limit: int = Field(100, ge=1, le=1000)
+
+    def order(self) -> RunOrder:
+        return RunOrder(self.sort, self.reverse) if self.after is None else self.after.order
 
 
 class HistoryPage(Query):
     after: Id | None = None
     limit: int = Field(100, ge=1, le=1000)
+
+
+class AnalyzerObject(TypedDict):
+    """What a store's metadata says of one analyzer."""
+
+    name: str
+    version: str | None
+    successful: int
+    failed: int
+    failed_sources: list[str]
 
 
 class RunObject(TypedDict):
@@ -40,21 +101,18 @@ class RunObject(TypedDict):
     reports: dict[DetectionStatus, int]
 
 
+class WholeRun(RunObject):
+    """A run with the number of its stores, and what the metadata of the last one says of the analyzers."""
+
+    stores: int
+    analyzers: list[AnalyzerObject]
+
+
 class RunList(TypedDict):
     """A page of runs."""
 
     runs: list[RunObject]
     next: str | None
-
-
-class AnalyzerObject(TypedDict):
-    """What a store's metadata says of one analyzer."""
-
-    name: str
-    version: str | None
-    successful: int
-    failed: int
-    failed_sources: list[str]
 
 
 class StoreObject(TypedDict):
@@ -81,22 +139,28 @@ class StoreList(TypedDict):
 
 
 async def list_runs(request: web.Request) -> web.Response:
-    """Runs in the order of their names; `next` is the `after` of the next page."""
-    page = read_query(request, RunPage)
+    """Runs, filtered and sorted; `next` is the `after` of the next page."""
+    query = read_query(request, RunQuery)
     async with request.app[SERVICES].engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
-        rows = await runs.list_runs(conn, product.id, after=page.after, limit=page.limit)
-    following = rows[-1]["name"] if len(rows) == page.limit else None
-    return json_response(RunList(runs=[run_object(row) for row in rows], next=following))
+        rows, following = await runs.list_runs(
+            conn,
+            product.id,
+            RunFilter(query.name, query.stored_after, query.stored_before),
+            order=query.order(),
+            after=None if query.after is None else query.after.cursor,
+            limit=query.limit,
+        )
+    return json_response(RunList(runs=[run_object(row) for row in rows], next=_next_page(query.order(), following)))
 
 
 async def get_run(request: web.Request) -> web.Response:
-    """One run."""
+    """One run, with its last store and that store's analyzers."""
     read_query(request, Query)
     async with request.app[SERVICES].engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
         row = await runs.get_run(conn, product.id, product.endpoint, request.match_info["run"])
-    return json_response(run_object(row))
+    return json_response(WholeRun(**run_object(row), stores=row["stores"], analyzers=row["analyzers"]))
 
 
 async def delete_run(request: web.Request) -> web.Response:

@@ -72,10 +72,13 @@ class Query:
 async def planned_anew(conn: Connection) -> AsyncIterator[None]:
     """A transaction in which each statement is planned for its values.
 
-    A plan that is made once for all filters of a list cannot use an index for any.
+    A plan that is made once for all filters of a list cannot use an index for any; and to compile one takes longer than
+    to run it.
     """
     async with conn.transaction():
-        await conn.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        await conn.execute(
+            "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true)"
+        )
         yield
 
 
@@ -104,6 +107,12 @@ def parse_queries(text: str) -> dict[str, Query]:
 def load_queries(file: str) -> Mapping[str, Query]:
     """The queries of `sql/queries/<file>.sql`."""
     return parse_queries((sql_folder() / "queries" / f"{file}.sql").read_text(encoding="utf-8"))
+
+
+def like_pattern(glob: str) -> str:
+    """`*` as LIKE's `%`, everything else as it stands."""
+    escaped = re.sub(r"([\\%_])", r"\\\1", glob)
+    return escaped.replace("*", "%")
 
 
 def _parse(name: str, body: str) -> Query:

@@ -15,16 +15,22 @@ from storaged.database.copy import copy_rows
 from storaged.database.engine import Engine
 from storaged.database.sql import Connection, load_queries
 from storaged.errors import ReportLimitReached
-from storaged.model import ProductId
+from storaged.model import ProductId, RunId
 from storaged.store import reports, staging
 from storaged.store.diffs import Difference, DiffSet, Side, difference
 from storaged.store.merge import register_checkers
-from storaged.store.reports import ReportCursor, ReportFilter, ReportOrder
+from storaged.store.reports import ReportFilter, ReportOrder
 
 QUERIES = load_queries("comparison")
 
 # What a report that is not stored cannot have.
 ONLY_STORED = ("id", "run", "detection_status", "detected_at", "fixed_at")
+# So a filter on these asks nothing of it.
+WITHOUT_STORED: Mapping[str, Any] = {
+    "tags": (),
+    "detection_statuses": (),
+    **dict.fromkeys(("open", "open_at", "detected_after", "detected_before", "fixed_after", "fixed_before")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +79,13 @@ async def compare(
         await _load(conn, parsed, report_limit)
         if comparison.shows_parsed:
             run = await _show(conn, product, parsed, comparison)
-            where, diff = replace(where, runs=[run], detection_statuses=()), None
+            where, diff = replace(where, **WITHOUT_STORED, runs=[run]), None
         else:
             diff = comparison.difference(Side(hashes=await QUERIES["compared_hashes"].value(conn)))
-        after: ReportCursor | None = None
-        more = True
-        while more:
-            found = await reports.list_reports(
-                conn, product, where, order=order, after=after, limit=page, details=details, diff=diff
-            )
-            after, more = found.following, found.following is not None
-            yield [_unstored(report) for report in found.reports] if comparison.shows_parsed else found.reports
+        found = await reports.find_page(conn, product, where, order=order, limit=None, diff=diff)
+        for start in range(0, len(found.ids), page):
+            listed = await reports.read_reports(conn, product, found.ids[start : start + page], details=details)
+            yield [_unstored(report) for report in listed] if comparison.shows_parsed else listed
 
 
 def _unstored(report: dict[str, Any]) -> dict[str, Any]:
@@ -112,15 +114,14 @@ async def _load(conn: Connection, parsed: ParsedReports, report_limit: int) -> N
         raise ReportLimitReached(f"The archive has {count} reports, the product takes {report_limit} at once.")
 
 
-async def _show(conn: Connection, product: ProductId, parsed: ParsedReports, comparison: Comparison) -> str:
-    """Make the parsed reports of the set a run; its name."""
+async def _show(conn: Connection, product: ProductId, parsed: ParsedReports, comparison: Comparison) -> RunId:
+    """Make the parsed reports of the set a run."""
     diff = comparison.difference(Side())
     times, runs = [at for _, at in diff.other.runs], [run for run, _ in diff.other.runs]
     await QUERIES["fill_other"].execute(conn, product=product, runs=runs, times=times)
     await conn.execute(QUERIES["analyze_tables"].text)
     await register_checkers(conn, parsed.severities)
     await QUERIES["insert_files"].execute(conn, product=product)
-    name = token_hex(32)
-    run = await QUERIES["insert_run"].value(conn, product=product, name=name)
+    run = RunId(await QUERIES["insert_run"].value(conn, product=product, name=token_hex(32)))
     await QUERIES["insert_reports"].execute(conn, product=product, run=run, in_other=diff.in_other)
-    return name
+    return run

@@ -4,16 +4,16 @@ import asyncio
 import hashlib
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from storaged.database.sql import Connection, load_queries, planned_anew
+from storaged.database.sql import Connection, like_pattern, load_queries, planned_anew
 from storaged.errors import ReportNotFound
-from storaged.model import DetectionStatus, ProductId
+from storaged.model import DetectionStatus, ProductId, RunId
 from storaged.store import diffs
 from storaged.store.diffs import Difference
 from storaged.store.severities import Severity
@@ -22,10 +22,14 @@ QUERIES = load_queries("reports")
 
 # Fields of a filter that the queries take as they are.
 PLAIN_CONDITIONS = (
-    *("open", "path_length_min", "path_length_max"),
+    *("open", "open_at", "unique", "anywhere", "path_length_min", "path_length_max"),
     *("detected_after", "detected_before", "fixed_after", "fixed_before"),
 )
+GLOB_CONDITIONS = ("checkers", "analyzers", "files", "messages")
+# What the sources of one report may take together.
+SOURCES_SIZE_LIMIT = 32 << 20
 OPEN = frozenset({DetectionStatus.NEW, DetectionStatus.REOPENED, DetectionStatus.UNRESOLVED})
+READ_AS_UNRESOLVED = OPEN - {DetectionStatus.UNRESOLVED}
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -33,21 +37,30 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 class ReportFilter:
     """Values of one field are alternatives, fields narrow each other; an empty field passes everything.
 
-    `checkers`, `analyzers`, `files` and `messages` take `*` for any run of characters; all but files ignore case. With
-    `tags`, what was open at a store of one of these tags. Times and lengths include both ends.
+    `*` stands for anything in `checkers`, `analyzers`, `files`, `messages`, `report_hashes` and the values of
+    `annotations`; all but files and hashes ignore case. With `tags`, what was open at a store of one of these tags.
+    Times and lengths include both ends.
     """
 
-    runs: Sequence[str] = ()
+    runs: Sequence[RunId] = ()
     tags: Sequence[str] = ()
     detection_statuses: Sequence[DetectionStatus] = ()
     # new, reopened or unresolved; or none of these
     open: bool | None = None
+    # detected until then, and not closed until then
+    open_at: datetime | None = None
     severities: Sequence[Severity] = ()
     checkers: Sequence[str] = ()
     analyzers: Sequence[str] = ()
     files: Sequence[str] = ()
+    # also reports whose bug path comes through one of the files
+    anywhere: bool = False
     messages: Sequence[str] = ()
     report_hashes: Sequence[str] = ()
+    # name and value
+    annotations: Sequence[tuple[str, str]] = ()
+    # of the reports of a hash that fit all else, only the one with the shortest bug path
+    unique: bool = False
     path_length_min: int | None = None
     path_length_max: int | None = None
     detected_after: datetime | None = None
@@ -102,6 +115,58 @@ class ReportPage:
     following: ReportCursor | None
 
 
+@dataclass(frozen=True, slots=True)
+class FoundPage:
+    """The ids of the reports of a page, in their order; `following` as in ReportPage."""
+
+    ids: list[int]
+    following: ReportCursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Path to text of files, what is no UTF-8 as U+FFFD; None where it never came, and for those in `omitted`."""
+
+    files: dict[str, str | None]
+    omitted: list[str]
+
+
+async def find_page(
+    conn: Connection,
+    product: ProductId,
+    where: ReportFilter,
+    *,
+    order: ReportOrder = BY_ID,
+    after: ReportCursor | None = None,
+    limit: int | None,
+    diff: Difference | None = None,
+) -> FoundPage:
+    """The ids of a page, or of all; of a diff when there is one. Large pages cost less: each is sorted out of all."""
+    by_key = (
+        {} if order.sort is ReportSort.ID else {"sort": order.sort, "after_key": None if after is None else after.key}
+    )
+    rows = await _fetch(
+        conn,
+        "page_by_key" if by_key else "page_by_id",
+        product=product,
+        reverse=order.reverse,
+        after_id=None if after is None else after.id,
+        limit=limit,
+        **by_key,
+        **_conditions(where, diff),
+    )
+    following = ReportCursor(rows[-1]["sort_key"], rows[-1]["id"]) if len(rows) == limit else None
+    return FoundPage([row["id"] for row in rows], following)
+
+
+async def read_reports(
+    conn: Connection, product: ProductId, ids: Sequence[int], *, details: bool = False
+) -> list[dict[str, Any]]:
+    """Reports in the order of the ids, with details also their bug paths; those that are gone are left out."""
+    rows = await QUERIES["read_reports"].fetch(conn, product=product, ids=ids, details=details)
+    return [_report(row, details=details) for row in rows]
+
+
 async def list_reports(
     conn: Connection,
     product: ProductId,
@@ -113,41 +178,55 @@ async def list_reports(
     details: bool = False,
     diff: Difference | None = None,
 ) -> ReportPage:
-    """Reports, of a diff when there is one, a page at a time. With details also their bug paths."""
-    rows = await _fetch(conn, product, where, order=order, after=after, limit=limit, details=details, diff=diff)
-    following = ReportCursor(rows[-1]["sort_key"], rows[-1]["id"]) if len(rows) == limit else None
-    return ReportPage([_report(row, details=details) for row in rows], following)
+    """A page of reports, read whole: for small ones."""
+    page = await find_page(conn, product, where, order=order, after=after, limit=limit, diff=diff)
+    return ReportPage(await read_reports(conn, product, page.ids, details=details), page.following)
 
 
 async def summarize_reports(conn: Connection, product: ProductId, where: ReportFilter) -> list[dict[str, Any]]:
     """How many reports each checker has, in all and by detection status, the most severe checkers first."""
-    rows = await QUERIES["summarize_reports"].fetch(conn, product=product, **_conditions(where))
+    rows = await _fetch(conn, "summarize_reports", product=product, **_conditions(where, None))
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
         checker = {name: row[name] for name in ("checker", "analyzer", "severity")}
-        new = {**checker, "reports": 0, "open": 0, "statuses": {}}
-        summary = found.setdefault((row["checker"], row["analyzer"]), new)
-        summary["statuses"][row["detection_status"]] = row["reports"]
-        summary["reports"] += row["reports"]
-        summary["open"] += row["reports"] if row["detection_status"] in OPEN else 0
+        summary = found.setdefault((row["checker"], row["analyzer"]), {**checker, **_no_reports()})
+        _add(summary, {row["detection_status"]: row["reports"]})
     return list(found.values())
+
+
+def total_by_severity(checkers: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The counts of `summarize_reports` by severity, in the order of the checkers."""
+    found: dict[int, dict[str, Any]] = {}
+    for row in checkers:
+        _add(found.setdefault(row["severity"], {"severity": row["severity"], **_no_reports()}), row["statuses"])
+    return list(found.values())
+
+
+async def summarize_files(
+    conn: Connection, product: ProductId, where: ReportFilter, *, limit: int
+) -> list[dict[str, Any]]:
+    """As `summarize_reports` for the files that have the most open reports, or else the most reports."""
+    rows = await _fetch(conn, "summarize_files", product=product, limit=limit, **_conditions(where, None))
+    return [_file_summary(row) for row in rows]
 
 
 async def get_report(conn: Connection, product: ProductId, endpoint: str, report: int) -> dict[str, Any]:
     """One report with its bug path; raises ReportNotFound."""
-    rows = await _fetch(conn, product, ReportFilter(), report=report, limit=1, details=True)
-    if not rows:
+    found = await read_reports(conn, product, [report], details=True)
+    if not found:
         raise ReportNotFound(endpoint, report)
-    return _report(rows[0], details=True)
+    return found[0]
 
 
-async def get_sources(conn: Connection, product: ProductId, report: int) -> dict[str, str | None]:
-    """Path to text of the files that a report names, as they were when it was last seen; None: never came.
-
-    Bytes that are not UTF-8 read as U+FFFD.
+async def get_sources(
+    conn: Connection, product: ProductId, report: int, size_limit: int = SOURCES_SIZE_LIMIT
+) -> Sources:
+    """The files that a report names, as they were when it was last seen; of all but the first `size_limit` bytes (the
+    report's own file goes before, then the smallest) only the names.
     """
-    rows = await QUERIES["sources_of_report"].fetch(conn, product=product, report=report)
-    return await asyncio.to_thread(_unpack, {row["path"]: row["data"] for row in rows})
+    rows = await QUERIES["sources_of_report"].fetch(conn, product=product, report=report, size_limit=size_limit)
+    sources = await asyncio.to_thread(_unpack, {row["path"]: row["data"] for row in rows})
+    return Sources(sources, [row["path"] for row in rows if row["data"] is None and row["size"] is not None])
 
 
 def report_key(report_hash: str) -> UUID:
@@ -163,54 +242,56 @@ def _unpack(packed: Mapping[str, bytes | None]) -> dict[str, str | None]:
     }
 
 
-async def _fetch(
-    conn: Connection,
-    product: ProductId,
-    where: ReportFilter,
-    *,
-    limit: int,
-    details: bool,
-    order: ReportOrder = BY_ID,
-    after: ReportCursor | None = None,
-    report: int | None = None,
-    diff: Difference | None = None,
-) -> list[Any]:
+async def _fetch(conn: Connection, query: str, **values: Any) -> list[Any]:
     async with planned_anew(conn):
-        return await QUERIES["list_reports"].fetch(
-            conn,
-            product=product,
-            report=report,
-            sort=order.sort,
-            reverse=order.reverse,
-            after_key=None if after is None else after.key,
-            after_id=None if after is None else after.id,
-            limit=limit,
-            details=details,
-            **_conditions(where),
-            **diffs.parameters(diff),
-        )
+        return await QUERIES[query].fetch(conn, **values)
 
 
-def _conditions(where: ReportFilter) -> dict[str, Any]:
+def _conditions(where: ReportFilter, diff: Difference | None) -> dict[str, Any]:
     """What the queries take of a filter: None where it passes everything."""
+    hashes = [text for text in where.report_hashes if "*" not in text]
     return {
-        "runs": list(where.runs) or None,
+        "runs": list(where.runs) if len(where.runs) > 1 else None,
+        "only_run": where.runs[0] if len(where.runs) == 1 else None,
         "tags": list(where.tags) or None,
-        "detection_statuses": [status.value for status in where.detection_statuses] or None,
+        **_status_conditions(set(where.detection_statuses)),
         "severities": [int(severity) for severity in where.severities] or None,
-        "checkers": [like_pattern(glob) for glob in where.checkers] or None,
-        "analyzers": [like_pattern(glob) for glob in where.analyzers] or None,
-        "files": [like_pattern(glob) for glob in where.files] or None,
-        "messages": [like_pattern(glob) for glob in where.messages] or None,
-        "report_hashes": [report_key(text) for text in where.report_hashes] or None,
+        **{name: [like_pattern(glob) for glob in getattr(where, name)] or None for name in GLOB_CONDITIONS},
+        "report_hashes": [report_key(text) for text in hashes] if where.report_hashes else None,
+        "report_hash_globs": [like_pattern(text) for text in where.report_hashes if "*" in text],
+        "annotation_names": [name for name, _ in where.annotations] or None,
+        "annotation_values": [like_pattern(glob) for _, glob in where.annotations],
         **{name: getattr(where, name) for name in PLAIN_CONDITIONS},
+        **diffs.parameters(diff),
     }
 
 
-def like_pattern(glob: str) -> str:
-    """`*` as LIKE's `%`, everything else as it stands."""
-    escaped = re.sub(r"([\\%_])", r"\\\1", glob)
-    return escaped.replace("*", "%")
+def _status_conditions(wanted: set[DetectionStatus]) -> dict[str, Any]:
+    """Statuses as the table has them, which the planner can estimate, unlike those that readers see.
+
+    The latter are asked only where they differ: a report that is new in the table may be unresolved to readers.
+    """
+    kept = wanted | (READ_AS_UNRESOLVED if DetectionStatus.UNRESOLVED in wanted else set())
+    return {
+        "statuses": sorted(kept) or None,
+        "detection_statuses": None if not wanted & OPEN or wanted >= OPEN else sorted(wanted),
+    }
+
+
+def _no_reports() -> dict[str, Any]:
+    return {"reports": 0, "open": 0, "statuses": {}}
+
+
+def _add(summary: dict[str, Any], statuses: Mapping[str, int]) -> None:
+    for status, count in statuses.items():
+        summary["statuses"][status] = summary["statuses"].get(status, 0) + count
+        summary["reports"] += count
+        summary["open"] += count if status in OPEN else 0
+
+
+def _file_summary(row: Any) -> dict[str, Any]:
+    statuses = {status.value: row[status.value] for status in DetectionStatus if row[status.value]}
+    return {"file": row["file"], "reports": row["reports"], "open": row["open"], "statuses": statuses}
 
 
 def _report(row: Any, *, details: bool) -> dict[str, Any]:

@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from storaged.database.sql import Connection, load_queries
+from storaged.database.sql import Connection, like_pattern, load_queries
 from storaged.errors import RunLimitReached, RunNotFound, TagNotFound
 from storaged.model import AnalyzerInfo, NewStore, ProductId, RunId, StoreId
 from storaged.store.names import close_names
@@ -29,6 +31,47 @@ class LockedRun:
 
     id: RunId
     stored_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Names of which one must fit, `*` standing for anything, and when the last store was, both ends included."""
+
+    names: Sequence[str] = ()
+    stored_after: datetime | None = None
+    stored_before: datetime | None = None
+
+
+class RunSort(StrEnum):
+    """What comes first; of equal ones, the name."""
+
+    NAME = "name"
+    # the one that was stored last
+    STORED_AT = "stored_at"
+    # the one that has the most open reports
+    OPEN = "open"
+    # the one that took longest to analyse
+    DURATION = "duration"
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """The order of a list of runs."""
+
+    sort: RunSort = RunSort.NAME
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunCursor:
+    """Where the next page begins: behind the run of this name, which has this key in the order of the list."""
+
+    key: Decimal
+    name: str
+
+
+EVERY_RUN = RunFilter()
+BY_NAME = RunOrder()
 
 
 async def lock_run(conn: Connection, new: NewStore, run_limit: int | None) -> LockedRun:
@@ -88,26 +131,62 @@ async def check_awaited(conn: Connection, product: ProductId, endpoint: str, nam
         raise await not_found(conn, product, endpoint, name)
 
 
-async def list_runs(conn: Connection, product: ProductId, *, after: str | None = None, limit: int) -> list[Any]:
-    """Rows of runs in the order of their names, those after the name `after`."""
-    return await QUERIES["list_runs"].fetch(conn, product=product, name=None, after=after, limit=limit)
+async def find_runs(conn: Connection, product: ProductId, endpoint: str, names: Sequence[str]) -> list[RunId]:
+    """The runs of these names, in which `*` stands for anything. Raises RunNotFound for one that fits no run.
+
+    A list that came out shorter than was meant would hide a typo.
+    """
+    if not names:
+        return []
+    rows = await QUERIES["match_runs"].fetch(conn, product=product, patterns=[like_pattern(name) for name in names])
+    for row in rows:
+        if row["run"] is None:
+            raise await not_found(conn, product, endpoint, names[row["position"] - 1])
+    return list(dict.fromkeys(RunId(row["run"]) for row in rows))
+
+
+async def list_runs(
+    conn: Connection,
+    product: ProductId,
+    where: RunFilter = EVERY_RUN,
+    *,
+    order: RunOrder = BY_NAME,
+    after: RunCursor | None = None,
+    limit: int,
+) -> tuple[list[Any], RunCursor | None]:
+    """Rows of runs, each with its last store, and where the next page begins (None: there is none)."""
+    rows = await QUERIES["list_runs"].fetch(
+        conn,
+        product=product,
+        names=[like_pattern(name) for name in where.names] or None,
+        stored_after=where.stored_after,
+        stored_before=where.stored_before,
+        sort=order.sort,
+        reverse=order.reverse,
+        after_key=None if after is None else after.key,
+        after_name=None if after is None else after.name,
+        limit=limit,
+    )
+    return rows, RunCursor(rows[-1]["sort_key"], rows[-1]["name"]) if len(rows) == limit else None
 
 
 async def check_tags(
-    conn: Connection, product: ProductId, endpoint: str, tags: Sequence[str], runs: Sequence[str]
+    conn: Connection, product: ProductId, endpoint: str, tags: Sequence[str], runs: Sequence[RunId]
 ) -> None:
     """Raises TagNotFound for the first tag that no store of the runs has, or, without runs, of the product."""
-    unknown = await QUERIES["unknown_tags"].value(conn, product=product, tags=list(tags), runs=list(runs))
+    if not tags:
+        return
+    unknown = await QUERIES["unknown_tags"].row(conn, product=product, tags=tags, runs=runs)
     if unknown is not None:
-        raise TagNotFound(endpoint, ", ".join(runs) or "*", unknown)
+        raise TagNotFound(endpoint, unknown["runs"], unknown["tag"])
 
 
 async def get_run(conn: Connection, product: ProductId, endpoint: str, name: str) -> Any:
-    """The row of one run; raises RunNotFound."""
-    rows = await QUERIES["list_runs"].fetch(conn, product=product, name=name, after=None, limit=1)
-    if not rows:
+    """The row of one run, with the number of its stores and the analyzers of the last; raises RunNotFound."""
+    row = await QUERIES["get_run"].row(conn, product=product, name=name)
+    if row is None:
         raise await not_found(conn, product, endpoint, name)
-    return rows[0]
+    return row
 
 
 async def not_found(conn: Connection, product: ProductId, endpoint: str, name: str) -> RunNotFound:

@@ -290,12 +290,39 @@ def test_runs_show_their_last_store(zoo: DaemonProcess) -> None:
     run = get(zoo, f"{PRODUCT}/runs/zoo")
     assert run.keys() == {
         "name", "created_at", "stored_at", "tag", "user", "description", "client_version", "duration", "reports",
+        "stores", "analyzers",
     }  # fmt: skip
+    assert run.pop("stores") == 2
+    assert run.pop("analyzers") == get(zoo, f"{PRODUCT}/runs/zoo/history")["stores"][0]["analyzers"] != []
     assert (run["name"], run["tag"], run["description"]) == ("zoo", "v2", None)
     assert run["reports"] == {"unresolved": 1, "resolved": 2}
     assert run["created_at"] <= run["stored_at"]
     assert run["stored_at"].endswith("Z")
     assert run in get(zoo, f"{PRODUCT}/runs")["runs"]
+
+
+def test_runs_are_filtered_and_sorted(zoo: DaemonProcess) -> None:
+    def names(query: str) -> list[str]:
+        return [run["name"] for run in get(zoo, f"{PRODUCT}/runs?{query}")["runs"]]
+
+    known = get(zoo, f"{PRODUCT}/runs")["runs"]
+    assert names("name=z*&name=other") == ["other", "zoo"]
+    assert names("name=Z*") == []
+    zoo_at = quote(get(zoo, f"{PRODUCT}/runs/zoo")["stored_at"])
+    assert names(f"stored_before={zoo_at}") == [run["name"] for run in known if quote(run["stored_at"]) <= zoo_at]
+    assert names(f"stored_after={zoo_at}") == [run["name"] for run in known if quote(run["stored_at"]) >= zoo_at]
+    assert names("sort=stored_at") == [
+        run["name"] for run in sorted(known, key=lambda run: str(run["stored_at"]), reverse=True)
+    ]
+
+    def still_open(run: Any) -> int:
+        return sum(run["reports"].get(status, 0) for status in ("new", "reopened", "unresolved"))
+
+    assert names("sort=open") == [run["name"] for run in sorted(known, key=lambda run: (-still_open(run), run["name"]))]
+    assert names("sort=open&reverse=true") == names("sort=open")[::-1]
+    assert names("sort=duration") == [
+        run["name"] for run in sorted(known, key=lambda run: (-(run["duration"] or -1), run["name"]))
+    ]
 
 
 def test_the_history_has_the_stores_newest_first_with_what_each_said_of_itself(zoo: DaemonProcess) -> None:
@@ -387,10 +414,31 @@ def test_filters_narrow_each_other_and_their_values_are_alternatives(
 def test_one_report_comes_with_its_path_and_unless_declined_its_sources(zoo: DaemonProcess) -> None:
     (listed,) = get(zoo, f"{PRODUCT}/reports?run=zoo&checker=core.NullDereference")["reports"]
     found = get(zoo, f"{PRODUCT}/reports/{listed['id']}")
-    assert found.keys() == REPORT_FIELDS | {"events", "positions", "extended", "sources"}
+    assert found.keys() == REPORT_FIELDS | {"events", "positions", "extended", "sources", "omitted"}
     assert found["events"][0][0] == "/include/b_1.h"
     assert found["sources"]["/include/b_1.h"] == "#pragma once\n"
+    assert found["omitted"] == []
     assert "sources" not in get(zoo, f"{PRODUCT}/reports/{listed['id']}?source=false")
+
+
+def test_a_large_page_has_what_small_ones_have(zoo: DaemonProcess) -> None:
+    until_ended(zoo, store(zoo, "large", many_reports(600)))
+    path = f"{PRODUCT}/reports?run=large&details=true&sort=message&limit="
+    pages = [get(zoo, path + "200")]
+    while pages[-1]["next"] is not None:
+        pages.append(get(zoo, f"{path}200&after={pages[-1]['next']}"))
+    assert get(zoo, path + "20000") == {"reports": [found for page in pages for found in page["reports"]], "next": None}
+    assert len(pages) == 4
+    head = call(zoo, "HEAD", path + "20000")
+    assert (head.status, head.body) == (200, b"")
+    assert int(head.headers["Content-Length"]) == len(call(zoo, "GET", path + "20000").body)
+
+
+def test_run_names_of_a_filter_take_globs_and_one_that_fits_nothing_is_told(zoo: DaemonProcess) -> None:
+    assert {found["run"] for found in get(zoo, f"{PRODUCT}/reports?run=z*o&run=oth*")["reports"]} == {"zoo", "other"}
+    for path in ("reports", "summary"):
+        problem = problem_of(call(zoo, "GET", f"{PRODUCT}/{path}?run=zoo&run=zo_"), 404, "run-not-found")
+        assert "'zo_'" in problem["detail"]
 
 
 @pytest.mark.parametrize(
@@ -408,12 +456,16 @@ REPORT_FILTERS = {
     "tag": ("v9", "v10"),
     "detection_status": ("new", "off"),
     "open": ("true", "false"),
+    "open_at": (NEVER, FIRST),
     "severity": ("high", "style"),
     "checker": ("core.*", "nothing*"),
     "analyzer": ("clang*", "cppcheck"),
     "file": ("/src/*", "/lib/*"),
+    "anywhere": ("true&file=/src/*", "true&file=/lib/*"),
     "message": ("BAD*", "good*"),
-    "report_hash": (None, "0" * 32),
+    "report_hash": ("*", "0" * 32),
+    "annotation": (None, "testcase"),
+    "unique": ("true&run=report%20filters", None),
     "path_length_min": ("1", "100"),
     "path_length_max": ("100", "0"),
     "detected_after": (FIRST, NEVER),
@@ -642,7 +694,7 @@ def test_a_parameter_that_an_endpoint_does_not_know_is_refused(zoo: DaemonProces
         (f"{PRODUCT}/reports?sort=size", "query/sort"),
         (f"{PRODUCT}/reports?after=-1", "query/after"),
         (f"{PRODUCT}/reports?limit=0", "query/limit"),
-        (f"{PRODUCT}/reports?limit=5001", "query/limit"),
+        (f"{PRODUCT}/reports?limit=20001", "query/limit"),
         (f"{PRODUCT}/reports?severity=awful", "query/severity/0"),
         (f"{PRODUCT}/reports?detection_status=gone", "query/detection_status/0"),
         (f"{PRODUCT}/reports?details=perhaps", "query/details"),
@@ -671,6 +723,7 @@ def test_a_value_that_cannot_be_is_pointed_at(zoo: DaemonProcess, path: str, poi
     ("path", "member", "key"),
     [
         (f"{PRODUCT}/runs", "runs", "name"),
+        *((f"{PRODUCT}/runs?sort={sort}&reverse=true", "runs", "name") for sort in ("stored_at", "open", "duration")),
         (f"{PRODUCT}/runs/paged/history", "stores", "id"),
         (f"{PRODUCT}/reports?run=paged", "reports", "id"),
         ("/api/v1/jobs", "jobs", "token"),

@@ -107,6 +107,11 @@ class Daemon:
     async def runs(self, request: web.Request) -> web.StreamResponse:
         return self._page(request, "runs")
 
+    async def run(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["run"]
+        found = [run for run in self.pages["runs"] if run["name"] == name]
+        return web.json_response(found[0]) if found else problem(404, f"There is no run {name!r}.")
+
     async def list_jobs(self, request: web.Request) -> web.StreamResponse:
         return self._page(request, "jobs")
 
@@ -195,6 +200,7 @@ def _routes(daemon: Daemon, prefix: str) -> Iterator[web.RouteDef]:
         ("POST", f"{product}/contents/missing", "missing"),
         ("POST", f"{product}/stores", "store"),
         ("GET", f"{product}/runs", "runs"),
+        ("GET", f"{product}/runs/{{run}}", "run"),
         ("GET", f"{product}/runs/{{run}}/history", "history"),
         ("GET", f"{product}/summary", "summary"),
         ("GET", f"{product}/reports", "reports"),

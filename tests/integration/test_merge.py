@@ -17,7 +17,8 @@ A, B, C = Found("a"), Found("b"), Found("c")
 
 async def reports_of(engine: Engine, run: str = "run") -> list[dict[str, Any]]:
     async with engine.connect() as conn:
-        return (await list_reports(conn, PRODUCT, ReportFilter(runs=[run]), limit=1000, details=True)).reports
+        where = ReportFilter(runs=await runs.find_runs(conn, PRODUCT, "Default", [run]))
+        return (await list_reports(conn, PRODUCT, where, limit=1000, details=True)).reports
 
 
 async def statuses(engine: Engine, run: str = "run") -> dict[str, str]:
@@ -230,6 +231,15 @@ async def test_a_file_that_changed_elsewhere_shows_its_new_content_without_a_wri
     assert await _source(engine, "a") == "new"
 
 
+async def test_sources_over_the_limit_are_left_out_and_named(engine: Engine) -> None:
+    await store(engine, [await _with_content(engine, "a", b"0123456789")])
+    report = await one(engine, "a")
+    async with engine.connect() as conn:
+        for limit, text, omitted in ((10, "0123456789", []), (9, None, ["/src/a.cpp"])):
+            sources = await get_sources(conn, PRODUCT, report["id"], limit)
+            assert (sources.files["/src/a.cpp"], sources.omitted) == (text, omitted)
+
+
 async def _with_content(engine: Engine, bug: str, data: bytes) -> Found:
     async with engine.connect() as conn:
         await contents.insert_contents(conn, PRODUCT, [Content(sha256(data), len(data), zlib.compress(data))])
@@ -239,7 +249,7 @@ async def _with_content(engine: Engine, bug: str, data: bytes) -> Found:
 async def _source(engine: Engine, bug: str) -> str | None:
     report = await one(engine, bug)
     async with engine.connect() as conn:
-        return (await get_sources(conn, PRODUCT, report["id"]))["/src/a.cpp"]
+        return (await get_sources(conn, PRODUCT, report["id"])).files["/src/a.cpp"]
 
 
 async def test_deleting_a_run_leaves_nothing_of_it(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 """Lists of reports: each filter, all of them together, and each order, page by page."""
 
+import json
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -9,19 +10,24 @@ from typing import Any
 import pytest
 
 from storaged.database.engine import Engine
-from storaged.model import DetectionStatus, ProductId
+from storaged.database.sql import Connection
+from storaged.model import DetectionStatus, ProductId, RunId
 from storaged.store.reports import (
     BY_ID,
     ReportCursor,
     ReportFilter,
     ReportOrder,
     ReportSort,
+    find_page,
     list_reports,
+    summarize_files,
     summarize_reports,
+    total_by_severity,
 )
 from storaged.store.severities import Severity
 
 PRODUCT = ProductId(1)
+TRUNK, BRANCH = RunId(1), RunId(2)
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 COUNT = 60
@@ -47,17 +53,25 @@ FROM generate_series(1, 2) AS run, generate_series(1, 2) AS n;
 REPORTS = """
 INSERT INTO report (
     product_id, checker_id, run_id, report_hash, path_hash, file_id, line, "column", status_by, status, path_length,
-    detected_at, fixed_at, message
+    detected_at, fixed_at, message, annotations
 )
 SELECT
     1, (SELECT id FROM checker WHERE name = ($1::text[])[n % 4 + 1]), n % 2 + 1,
     md5((n % 50)::text)::uuid, md5(n::text)::uuid, md5(($2::text[])[n * 3 % 11 % 4 + 1])::uuid, n % 5 + 1, n % 3 + 1,
-    (n % 2 + 1) * 10 + 2, status, n % 7 % 4 + 1,
+    -- every third was made so by a store before the last
+    (n % 2 + 1) * 10 + CASE WHEN n % 3 = 0 THEN 1 ELSE 2 END, status, n % 7 % 4 + 1,
     $5::timestamptz + n % 5 * interval '1 hour',
     CASE WHEN status IN ('resolved', 'off', 'unavailable') THEN $5::timestamptz + (n % 5 + 1) * interval '1 hour' END,
-    ($4::text[])[n % 3 + 1]
+    ($4::text[])[n % 3 + 1],
+    CASE n % 3 WHEN 0 THEN '{"testcase": "Log in 100%"}'::jsonb WHEN 1 THEN '{"testcase": "log out", "host": "h1"}' END
 FROM generate_series(1, $6::integer) AS n
 CROSS JOIN LATERAL (SELECT ($3::text[])[n * 5 % 13 % 6 + 1] AS status) AS drawn
+"""
+# The first of every four goes through a header.
+THROUGH = """
+INSERT INTO report_path (product_id, report_id, files, steps)
+SELECT 1, id, ARRAY[file_id, md5('/lib/b.h')::uuid], '{"events": [], "positions": [], "extended": []}'
+FROM report WHERE id % 4 = 1
 """
 
 Report = dict[str, Any]
@@ -74,6 +88,7 @@ async def scene(engine: Engine) -> list[Report]:
             await conn.execute("INSERT INTO file (product_id, id, path) VALUES (1, md5($1)::uuid, $1)", path)
         names = [name for name, _, _ in CHECKERS]
         await conn.execute(REPORTS, names, list(FILES), list(STATUSES), list(MESSAGES), NOON, COUNT)
+        await conn.execute(THROUGH)
     made = await listed(engine)
     assert len(made) == COUNT
     return made
@@ -104,7 +119,7 @@ def open_at(report: Report, tag: str) -> bool:
 HASH = "c4ca4238a0b923820dcc509a6f75849b"  # the MD5 of 1, which the first report and the 51st have
 CLOSED = {"resolved", "off", "unavailable"}
 FILTERS: list[tuple[dict[str, Any], Expected]] = [
-    ({"runs": ["trunk"]}, lambda report: report["run"] == "trunk"),
+    ({"runs": [TRUNK]}, lambda report: report["run"] == "trunk"),
     ({"tags": ["v1"]}, lambda report: open_at(report, "v1")),
     ({"tags": ["v2-1"]}, lambda report: open_at(report, "v2-1")),
     (
@@ -113,15 +128,32 @@ FILTERS: list[tuple[dict[str, Any], Expected]] = [
     ),
     ({"open": True}, lambda report: report["detection_status"] not in CLOSED),
     ({"open": False}, lambda report: report["detection_status"] in CLOSED),
+    (
+        {"open_at": NOON + 2 * HOUR},
+        lambda report: (
+            report["detected_at"] <= NOON + 2 * HOUR
+            and (report["fixed_at"] is None or report["fixed_at"] > NOON + 2 * HOUR)
+        ),
+    ),
     ({"severities": [Severity.HIGH]}, lambda report: report["severity"] == 40),
     ({"checkers": ["CORE.*"]}, lambda report: report["checker"].startswith("core.")),
     ({"checkers": ["x_y", "core.a"]}, lambda report: report["checker"] in {"x_y", "core.A"}),
     ({"analyzers": ["Clang*"]}, lambda report: report["analyzer"].startswith("clang")),
     ({"files": ["*/a%.c"]}, lambda report: report["file"] == "/src/a%.c"),
     ({"files": ["/src/a*"]}, lambda report: report["file"].startswith("/src/a")),
+    (
+        {"files": ["/lib/*"], "anywhere": True},
+        lambda report: report["file"].startswith("/lib/") or report["id"] % 4 == 1,
+    ),
     ({"messages": ["LEAK*"]}, lambda report: report["message"].lower().startswith("leak")),
     ({"messages": ["*100%"]}, lambda report: report["message"].endswith("100%")),
     ({"report_hashes": [HASH]}, lambda report: report["report_hash"] == HASH),
+    ({"report_hashes": ["c*", HASH]}, lambda report: report["report_hash"].startswith("c")),
+    ({"annotations": [("testcase", "log*")]}, lambda report: "testcase" in report["annotations"]),
+    (
+        {"annotations": [("testcase", "*100%"), ("host", "*")]},
+        lambda report: "host" in report["annotations"] or report["annotations"].get("testcase", "").endswith("100%"),
+    ),
     ({"path_length_min": 3}, lambda report: report["path_length"] >= 3),
     ({"path_length_max": 2}, lambda report: report["path_length"] <= 2),
     ({"detected_after": NOON + 2 * HOUR}, lambda report: report["detected_at"] >= NOON + 2 * HOUR),
@@ -151,13 +183,37 @@ async def test_each_filter_keeps_what_it_names_and_nothing_else(
 
 
 def test_every_filter_is_tried() -> None:
-    assert {name for where, _ in FILTERS for name in where} == {field.name for field in fields(ReportFilter)}
+    tried = {name for where, _ in FILTERS for name in where}
+    assert tried == {field.name for field in fields(ReportFilter)} - {"unique"}
 
 
 async def test_filters_narrow_each_other(engine: Engine, scene: list[Report]) -> None:
     for (one, of_one), (two, of_two) in combinations(FILTERS, 2):
         if not one.keys() & two.keys():
             assert ids(await listed(engine, **one, **two)) == ids(scene, of_one, of_two), (one, two)
+
+
+async def test_any_statuses_together_are_those_that_readers_see(engine: Engine, scene: list[Report]) -> None:
+    assert {report["detection_status"] for report in scene} == set(STATUSES)
+    for size in range(1, len(STATUSES) + 1):
+        for wanted in combinations(DetectionStatus, size):
+            expected = ids(scene, lambda report, wanted=wanted: report["detection_status"] in wanted)  # type: ignore[misc]
+            assert ids(await listed(engine, detection_statuses=wanted)) == expected, wanted
+
+
+async def test_unique_keeps_the_shortest_path_of_each_hash_among_those_that_fit(
+    engine: Engine, scene: list[Report]
+) -> None:
+    for where, expected in FILTERS:
+        fitting = [report for report in scene if expected(report)]
+        best: dict[str, Report] = {}
+        for report in fitting:
+            other = best.setdefault(report["report_hash"], report)
+            best[report["report_hash"]] = min(report, other, key=lambda one: (one["path_length"], one["id"]))
+        assert ids(await listed(engine, **where, unique=True)) == sorted(report["id"] for report in best.values()), (
+            where
+        )
+    assert len({report["report_hash"] for report in scene}) < COUNT
 
 
 def place(report: Report) -> tuple[Any, ...]:
@@ -199,9 +255,53 @@ async def test_a_page_begins_behind_its_cursor_even_if_that_report_is_gone(engin
     assert ids(first.reports + second.reports) == expected[:20]
 
 
+class Explaining:
+    """A connection that counts the reports which the queries take from the table."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self.reports = 0
+
+    def transaction(self) -> Any:
+        return self._conn.transaction()
+
+    async def execute(self, query: str, *args: Any) -> str:
+        return await self._conn.execute(query, *args)
+
+    async def fetch(self, query: str, *args: Any) -> list[Any]:
+        (plan,) = json.loads(await self._conn.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *args))
+        self.reports += reports_taken(plan["Plan"])
+        return await self._conn.fetch(query, *args)
+
+
+def reports_taken(node: dict[str, Any]) -> int:
+    rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) if node.get("Relation Name") == "report" else 0
+    return int(rows * node["Actual Loops"]) + sum(map(reports_taken, node.get("Plans", [])))
+
+
+@pytest.mark.parametrize("order", [BY_ID, ReportOrder(ReportSort.SEVERITY)])
+async def test_a_page_costs_the_same_wherever_it_begins(
+    engine: Engine, scene: list[Report], order: ReportOrder
+) -> None:
+    names, trunk = [name for name, _, _ in CHECKERS], ReportFilter(runs=[TRUNK])
+    async with engine.begin() as conn:
+        await conn.execute("UPDATE report SET path_hash = md5('-' || id)::uuid")
+        await conn.execute(REPORTS, names, list(FILES), list(STATUSES), list(MESSAGES), NOON, 100_000)
+        await conn.execute("ANALYZE")
+        far = await find_page(conn, PRODUCT, trunk, order=order, limit=45_000)
+        taken = []
+        for after in (None, far.following):
+            explaining = Explaining(conn)
+            await find_page(explaining, PRODUCT, trunk, order=order, after=after, limit=100)
+            taken.append(explaining.reports)
+    # In the order of ids a page's own reports; else what the filters leave is sorted, or the whole table read for it.
+    assert taken[0] <= (110 if order is BY_ID else 100_000 + COUNT)
+    assert taken[1] <= taken[0] * 1.1
+
+
 async def test_a_summary_counts_what_the_filters_leave(engine: Engine, scene: list[Report]) -> None:
     async with engine.connect() as conn:
-        found = await summarize_reports(conn, PRODUCT, ReportFilter(runs=["trunk"], path_length_min=2))
+        found = await summarize_reports(conn, PRODUCT, ReportFilter(runs=[TRUNK], path_length_min=2))
     left = [report for report in scene if report["run"] == "trunk" and report["path_length"] >= 2]
     assert sum(row["reports"] for row in found) == len(left)
     for row in found:
@@ -211,3 +311,20 @@ async def test_a_summary_counts_what_the_filters_leave(engine: Engine, scene: li
         assert row["statuses"] == {status: statuses.count(status) for status in {*statuses}}
         assert row["open"] == sum(status not in CLOSED for status in statuses)
     assert all(one["severity"] >= two["severity"] for one, two in pairwise(found))
+    by_severity = total_by_severity(found)
+    assert {row["severity"]: row["reports"] for row in by_severity} == {
+        severity: sum(report["severity"] == severity for report in left)
+        for severity in {report["severity"] for report in left}
+    }
+    assert sum(row["open"] for row in by_severity) == sum(row["open"] for row in found)
+
+
+async def test_the_files_of_a_summary_are_those_with_the_most_open_reports(engine: Engine, scene: list[Report]) -> None:
+    async with engine.connect() as conn:
+        found = await summarize_files(conn, PRODUCT, ReportFilter(), limit=3)
+    counts = {path: [report["detection_status"] for report in scene if report["file"] == path] for path in FILES}
+    numbers = {path: (sum(status not in CLOSED for status in of), len(of)) for path, of in counts.items()}
+    assert [(row["open"], row["reports"]) for row in found] == sorted(numbers.values(), reverse=True)[:3]
+    for row in found:
+        statuses = counts[row["file"]]
+        assert row["statuses"] == {status: statuses.count(status) for status in {*statuses}}

@@ -548,11 +548,73 @@ def test_results_as_json_are_one_list_of_what_the_daemon_has(daemon: Daemon) -> 
 def test_results_are_the_open_ones_by_default(daemon: Daemon) -> None:
     storectl(daemon, "results", "shop")
     statuses = [("detection_status", status) for status in ("new", "reopened", "unresolved")]
-    assert daemon.queries("reports") == [[("run", "shop"), *statuses, ("sort", "severity"), ("limit", "5000")]]
+    assert daemon.queries("reports") == [[("run", "shop"), *statuses, ("sort", "severity"), ("limit", "500")]]
     storectl(daemon, "results", "shop", "--tag", "v1", "--sort", "file", "--reverse")
     assert daemon.queries("reports")[1] == [
-        *(("run", "shop"), ("tag", "v1"), ("sort", "file"), ("reverse", "true"), ("limit", "5000")),
+        *(("run", "shop"), ("tag", "v1"), ("sort", "file"), ("reverse", "true"), ("limit", "500")),
     ]
+
+
+def test_pages_of_reports_grow_since_each_is_sorted_anew(daemon: Daemon) -> None:
+    daemon.pages["reports"] = [report(number) for number in range(9)]
+    storectl(daemon, "results", "shop")
+    storectl(daemon, "results", "shop", "--details")
+    limits = [dict(query)["limit"] for query in daemon.queries("reports")]
+    assert limits == ["500", "5000", "20000", "20000", "20000", "250", "2000", "5000", "5000", "5000"]
+
+
+def test_an_option_may_have_several_values_once_runs_are_named(daemon: Daemon) -> None:
+    storectl(daemon, "results", "shop", "mall*", "--severity", "high", "low", "--file", "*.c", "*.h")
+    storectl(daemon, "results", "--severity", "high", "shop")
+    first, second = (
+        [pair for pair in query if pair[0] in {"run", "severity", "file"}] for query in daemon.queries("reports")
+    )
+    assert first == [
+        *(("run", "shop"), ("run", "mall*"), ("severity", "HIGH"), ("severity", "LOW")),
+        *(("file", "*.c"), ("file", "*.h")),
+    ]
+    assert second == [("run", "shop"), ("severity", "HIGH")]
+
+
+def test_runs_are_chosen_by_name_and_by_when_they_were_stored(daemon: Daemon) -> None:
+    daemon.pages["runs"] = [run("a"), run("b")]
+    result = storectl(daemon, "runs", "-n", "a*", "b", "--all-after-time", "2025-11-24", "--sort", "open", "--reverse")
+    assert result.exit_code == 0
+    assert daemon.queries("runs")[0] == [
+        *(("name", "a*"), ("name", "b"), ("stored_after", "2025-11-24T00:00:00+00:00")),
+        *(("sort", "open"), ("reverse", "true"), ("limit", "1000")),
+    ]
+
+
+def test_runs_before_a_run_are_those_stored_until_it_without_it(daemon: Daemon) -> None:
+    daemon.pages["runs"] = [run("a"), run("b"), run("c")]
+    result = storectl(daemon, "runs", "--all-before-run", "b", "-o", "json")
+    assert [found["name"] for found in json.loads(result.stdout)] == ["a", "c"]
+    assert ("stored_before", run("b")["stored_at"]) in daemon.queries("runs")[0]
+    assert storectl(daemon, "runs", "--all-before-run", "b", "--all-before-time", "1h").exit_code == 2
+
+
+def test_reports_are_counted_by_file_and_by_severity(daemon: Daemon) -> None:
+    answers: list[dict[str, Any]] = [
+        {"files": [{"file": "/src/a.c", "reports": 3, "open": 1, "statuses": {"new": 1, "off": 2}}]},
+        {"severities": [{"severity": 40, "reports": 3, "open": 1, "statuses": {"reopened": 1, "off": 2}}]},
+    ]
+    for answer in (*answers, *answers):
+        daemon.replace_next("summary", answering(lambda answer=answer: web.json_response(answer)))
+    assert storectl(daemon, "sum", "-a", "--by", "file", "--top", "5").stdout == "/src/a.c\t3\t1\t0\t0\t0\t2\t0\n"
+    assert ("files", "5") in daemon.queries("summary")[0]
+    assert storectl(daemon, "sum", "--by", "severity").stdout == "HIGH\t3\t0\t1\t0\t0\t2\t0\n"
+    lines = storectl(daemon, "sum", "--by", "file", "-o", "table").stdout.splitlines()
+    assert lines == ["FILE      OPEN  NEW  REOPENED  CLOSED", "/src/a.c     1    1         0       2"]
+    lines = storectl(daemon, "sum", "--by", "severity", "-o", "table").stdout.splitlines()
+    assert [line.split() for line in lines[1:]] == [["HIGH", "1", "0", "1", "2"], ["all", "1", "0", "1", "2"]]
+    assert storectl(daemon, "sum", "-a", "shop").exit_code == 2
+
+
+def test_a_history_is_of_one_run_however_it_is_named(daemon: Daemon) -> None:
+    assert storectl(daemon, "history", "-n", "shop").exit_code == 0
+    assert storectl(daemon, "history").exit_code == 2
+    assert storectl(daemon, "history", "shop", "-n", "mall").exit_code == 2
 
 
 def test_filters_of_results_reach_the_daemon(daemon: Daemon) -> None:
@@ -574,7 +636,7 @@ def test_filters_of_results_reach_the_daemon(daemon: Daemon) -> None:
             ("file", "*/a b/*"),
             ("report_hash", "ab"),
             ("sort", "severity"),
-            ("limit", "5000"),
+            ("limit", "250"),
         ]
     )
 
@@ -596,6 +658,15 @@ def test_a_table_of_results_fits_into_eighty_columns(daemon: Daemon) -> None:
     assert "number1.cpp:12:3  HIGH      bugprone-narrow" in lines[1]
     assert lines[1].endswith("new")
     assert lines[2].startswith("    Division by zero")
+
+
+def test_a_table_of_several_runs_names_the_run(daemon: Daemon) -> None:
+    daemon.pages["reports"] = [report(1, run="a" * 60)]
+    for runs in (("a", "b"), ("a*",)):
+        lines = storectl(daemon, "results", *runs, "-o", "table", COLUMNS="80").stdout.splitlines()
+        assert lines[0].split() == ["RUN", "FILE", "SEVERITY", "CHECKER", "STATUS"]
+        assert lines[1].startswith("aaaaa")
+        assert max(map(len, lines)) <= 80
 
 
 def test_an_unknown_run_is_told_with_the_words_of_the_daemon(daemon: Daemon) -> None:
@@ -663,6 +734,7 @@ def test_reports_are_counted_by_checker_with_a_line_for_all(daemon: Daemon) -> N
         ("run", "b"),
         ("run", "a"),
         ("severity", "HIGH"),
+        ("files", "0"),
     ]
     plain = storectl(daemon, "sum").stdout.splitlines()
     assert plain[0].split("\t") == ["HIGH", "core.A", "clangsa", "5", "2", "0", "0", "0", "3", "0"]

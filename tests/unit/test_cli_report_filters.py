@@ -35,6 +35,12 @@ def test_without_options_the_open_reports_are_asked_for() -> None:
         (["--checker-msg", "*leak*", "--message", "y"], [("message", "*leak*"), ("message", "y")]),
         (["--file", "*/src/*"], [("file", "*/src/*")]),
         (["--report-hash", "ab"], [("report_hash", "ab")]),
+        (["--annotation", "testcase:a*"], [("annotation", "testcase:a*")]),
+        (["--file", "x", "--anywhere-on-report-path"], [("file", "x"), ("anywhere", "true")]),
+        (["--uniqueing", "on"], [("unique", "true")]),
+        (["--uniqueing", "off"], []),
+        (["--outstanding-reports-date", "2026-11-24"], [("open_at", "2026-11-24T00:00:00+00:00")]),
+        (["--open-reports-date", "2026:11:24"], [("open_at", "2026-11-24T00:00:00+00:00")]),
         (["--bug-path-length", "2:5"], [("path_length_min", "2"), ("path_length_max", "5")]),
         (["--bug-path-length", ":5"], [("path_length_max", "5")]),
         (["--bug-path-length", "2:"], [("path_length_min", "2")]),
@@ -46,6 +52,15 @@ def test_without_options_the_open_reports_are_asked_for() -> None:
 )
 def test_each_option_asks_for_what_it_names(args: list[str], expected: list[tuple[str, str]]) -> None:
     assert [pair for pair in query_of(*args) if pair[0] != "detection_status"] == expected
+
+
+def test_what_was_open_at_a_date_is_asked_for_whatever_has_become_of_it() -> None:
+    assert [name for name, _ in query_of("--open-reports-date", "1d")] == ["open_at"]
+
+
+def test_files_on_the_way_need_a_file() -> None:
+    with pytest.raises(Usage, match="needs --file"):
+        query_of("--anywhere-on-report-path")
 
 
 @pytest.mark.parametrize("span", ["5", ":", "5:2", "a:b", "-1:2", "²:"])
