@@ -100,6 +100,26 @@ def psql(config: Path | None, arguments: tuple[str, ...], **flags: Any) -> None:
 
 
 @main.command()
+@setting_options("data_dir", "database_url", "pg_bindir")
+@config_option
+@click.option("-o", "--output", type=click.Choice(["plain", "json"]), default="plain", help="Default: plain.")
+def check(config: Path | None, output: str, **flags: Any) -> None:
+    """Look for what is wrong, on the database and the spool themselves, whether or not a daemon runs.
+
+    Each check says ok, warning or bad, and what to do. Exit codes: 0 nothing is bad, 1 something is, or the database
+    cannot be had.
+    """
+    from storaged.check import check_installation, tell
+    from storaged.logs import configure_logs
+
+    settings = load_settings(config, **{"log_level": "warning", **flags})
+    configure_logs(settings)
+    findings = run(check_installation(settings))
+    click.echo(tell(findings, output))
+    sys.exit(any(finding.level == "bad" for finding in findings))
+
+
+@main.command()
 def dashboard() -> None:
     """Print the folder of the operator's queries: `storaged psql -f "$(storaged dashboard)/queue.sql"` runs one."""
     from storaged.database.sql import sql_folder

@@ -20,8 +20,10 @@ from storaged.api.app import make_app, serve_app
 from storaged.api.keys import Services, Work
 from storaged.database.embedded import open_embedded
 from storaged.database.engine import Engine, open_connection, open_engine
-from storaged.database.migrate import installation_id, migrate
-from storaged.errors import ListenError
+from storaged.database.migrate import check_current, installation_id, migrate
+from storaged.database.postgres_home import find_home
+from storaged.database.sql import Connection
+from storaged.errors import EmbeddedPostgresError, ListenError
 from storaged.fresh import Fresh
 from storaged.ingest.chunks import warm_up
 from storaged.ingest.pipeline import StorePipeline
@@ -275,6 +277,26 @@ async def open_database(settings: Settings) -> AsyncIterator[str]:
         return
     async with open_embedded(settings.postgres_dir, settings.pg_bindir) as dsn:
         yield dsn
+
+
+@asynccontextmanager
+async def open_existing_database(settings: Settings) -> AsyncIterator[Connection]:
+    """A connection to a database that is there and whose schema is this version's; nothing is made or migrated.
+
+    Raises EmbeddedPostgresError, DatabaseUnavailable, SchemaError.
+    """
+    if settings.database_url is None and find_home(settings.postgres_dir) is None:
+        raise EmbeddedPostgresError(
+            f"There is no embedded database in {settings.postgres_dir}. Start storaged once, or name its folder with "
+            "--data-dir, or its database with --database-url."
+        )
+    async with open_database(settings) as dsn:
+        connection = await open_connection(dsn)
+        try:
+            await check_current(connection)
+            yield connection
+        finally:
+            await connection.close()
 
 
 async def prepare_schema(dsn: str, settings: Settings) -> Severities:

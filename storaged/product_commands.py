@@ -2,8 +2,7 @@
 
 # The database's parts are imported where they are used: --help and the shell's completion do not wait for them.
 # ruff: noqa: PLC0415
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,7 +11,6 @@ import click
 import orjson
 from storaged_cli.commands.product import product_commands
 
-from storaged.errors import EmbeddedPostgresError
 from storaged.options import config_option, run, setting_options
 from storaged.settings import Settings, load_settings
 
@@ -61,34 +59,14 @@ class DatabaseProducts:
         self._run(lambda conn: products.remove_product(conn, endpoint))
 
     def _run(self, work: "Callable[[Connection], Awaitable[Result]]") -> Result:
+        from storaged.daemon import open_existing_database
+
         async def in_transaction() -> Result:
-            async with _open_current(self._settings) as conn, conn.transaction():
+            async with open_existing_database(self._settings) as conn, conn.transaction():
                 return await work(conn)
 
         result: Result = run(in_transaction())
         return result
-
-
-@asynccontextmanager
-async def _open_current(settings: Settings) -> "AsyncIterator[Connection]":
-    """A connection to a database that is there and whose schema is this version's; nothing is made or migrated."""
-    from storaged.daemon import open_database
-    from storaged.database.engine import open_connection
-    from storaged.database.migrate import check_current
-    from storaged.database.postgres_home import find_home
-
-    if settings.database_url is None and find_home(settings.postgres_dir) is None:
-        raise EmbeddedPostgresError(
-            f"There is no embedded database in {settings.postgres_dir}. Start storaged once, or name its folder with "
-            "--data-dir, or its database with --database-url."
-        )
-    async with open_database(settings) as dsn:
-        connection = await open_connection(dsn)
-        try:
-            await check_current(connection)
-            yield connection
-        finally:
-            await connection.close()
 
 
 def _object(product: Any) -> JsonObject:

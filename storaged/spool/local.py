@@ -62,6 +62,10 @@ class LocalSpool:
                 "Use the database that it belongs to, or another --data-dir."
             )
 
+    async def database(self) -> str | None:
+        """The database that it is bound to, None when it is not there."""
+        return await asyncio.to_thread(_read_binding, self._folder / "database")
+
     @asynccontextmanager
     async def receive(self, body: AsyncIterator[bytes], *, limit: int) -> AsyncIterator[Spooled]:
         """Write the body down, hashed and fsynced; whatever the block does not `keep` is removed at its end.
@@ -165,6 +169,13 @@ def _bind(marker: Path, name: str) -> str:
     finally:
         draft.unlink()
     return name
+
+
+def _read_binding(marker: Path) -> str | None:
+    try:
+        return marker.read_text(encoding="ascii")
+    except FileNotFoundError:
+        return None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from storaged.queue.dashboard import NAMES
 from tests.acceptance.calls import call, eventually, get, get_job, store, until_ended, until_status
 from tests.acceptance.conftest import run_sql
-from tests.acceptance.daemons import DaemonProcess, running_daemon
+from tests.acceptance.daemons import DaemonProcess, clean_environment, running_daemon
 from tests.acceptance.uploads import one_report
 from tests.conftest import database_of
 
@@ -219,6 +219,33 @@ def closed_database(database_url: str, server_url: str) -> Iterator[None]:
         yield
     finally:
         allow("true")
+
+
+def check(daemon: DaemonProcess, database_url: str) -> tuple[int, list[str]]:
+    arguments = ["check", "--database-url", database_url, "--data-dir", str(daemon.data_dir)]
+    done = subprocess.run(
+        [sys.executable, "-m", "storaged", *arguments],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_storaged_check_finds_nothing_wrong_with_a_daemon_that_works_and_misses_one_that_was_killed(
+    daemon: DaemonProcess, database_url: str
+) -> None:
+    until_ended(daemon, store(daemon, "run", one_report()))
+    code, lines = check(daemon, database_url)
+    assert [line.split()[0] for line in lines] == ["ok"] * 9, lines
+    assert code == 0
+    daemon.kill()
+    # Its lock is free as soon as the server notices, and then its heartbeat must be old, too.
+    run_sql(database_url, "UPDATE node SET heartbeat_at = now() - interval '1 hour'")
+    eventually(lambda: check(daemon, database_url)[0] == 1)
+    _, lines = check(daemon, database_url)
+    assert "bad      nodes      No daemon works on this database." in lines
 
 
 def test_storaged_dashboard_names_the_folder_of_the_queries() -> None:
