@@ -26,6 +26,8 @@ from .results import plain_event, row_event
 
 COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER", 14), Column("RUN", 6))
 DIFFERENT = 2
+ALL: Query = [("set", "new")]
+"""Of a folder, which is compared with nothing."""
 
 Result = TypeVar("Result")
 
@@ -101,13 +103,14 @@ def diff(
         raise click.UsageError("Choose what to show: --new, --resolved or --unresolved.")
     client = Client(address)
     sides = _side(client, base), _side(client, new)
-    query = [("set", which), *filter_query(filters), *order_query(sort, reverse)]
-    query += [("details", "true")] if details else []
+    query = [*filter_query(filters), *order_query(sort, reverse), *([("details", "true")] if details else [])]
     if any(side.folders for side in sides):
-        query += [("trim_path_prefix", prefix) for prefix in trim_path_prefix]
-        found: Iterable[JsonObject] = _compare_folder(client, query, sides, jobs or os.cpu_count() or 1)
+        prefixes = [("trim_path_prefix", prefix) for prefix in trim_path_prefix]
+        found: Iterable[JsonObject] = _compare_folders(
+            Comparing(client, prefixes, jobs or os.cpu_count() or 1), query, which, sides
+        )
     else:
-        found = client.diff([*query, *_operands(sides)])
+        found = client.diff([("set", which), *query, *_operands(sides)])
     seen: Counter[str] = Counter()
     _write(_counted(found, seen), output, Snippets(trim_path_prefix))
     tell(_summary(seen, which, sides))
@@ -145,17 +148,34 @@ def _operands(sides: tuple[Side, Side]) -> Iterator[tuple[str, str]]:
             yield from ((name, operand) for operand in side.given)
 
 
-def _compare_folder(client: Client, query: Query, sides: tuple[Side, Side], jobs: int) -> Sequence[JsonObject]:
+@dataclass(frozen=True, slots=True)
+class Comparing:
+    """How folders are read and sent."""
+
+    client: Client
+    trim: Query
+    jobs: int
+
+    def reports(self, folders: Sequence[ReportFolder], query: Query) -> Sequence[JsonObject]:
+        """The reports of a diff of what is in the folders with what the query names."""
+        with open_progress() as progress:
+            found = look(folders, self.jobs, progress)
+            try:
+                return compare(self.client, [*query, *self.trim], found, progress)
+            except Refused as error:
+                raise Refused(name_files(error.message, folders), error.status) from error
+
+
+def _compare_folders(comparing: Comparing, query: Query, which: str, sides: tuple[Side, Side]) -> Sequence[JsonObject]:
     base, new = sides
-    if base.folders and new.folders:
-        raise Usage("Both sides are folders; one of them must be a run. Store one, under a name of its own.")
-    folders = base.folders or new.folders
-    with open_progress() as progress:
-        found = look(folders, jobs, progress)
-        try:
-            return compare(client, [*query, *_operands(sides)], found, progress)
-        except Refused as error:
-            raise Refused(name_files(error.message, folders), error.status) from error
+    if not (base.folders and new.folders):
+        operands = _operands(sides)
+        return comparing.reports(base.folders or new.folders, [("set", which), *query, *operands])
+    # The daemon compares one archive with what it has. Here that is nothing, so each is all new.
+    shown, other = (base, new) if which == "resolved" else (new, base)
+    known = {report["report_hash"] for report in comparing.reports(other.folders, ALL)}
+    found = comparing.reports(shown.folders, [*ALL, *query])
+    return [report for report in found if (report["report_hash"] in known) == (which == "unresolved")]
 
 
 def _counted(found: Iterable[JsonObject], seen: Counter[str]) -> Iterator[JsonObject]:

@@ -90,16 +90,21 @@ async def get_diff(request: web.Request) -> web.StreamResponse:
 
 
 async def post_diff(request: web.Request) -> web.StreamResponse:
-    """As `get_diff`, the body being the archive that is the side which the query does not name; all in one page."""
+    """As `get_diff`, the body being the archive that is the side which the query does not name; all in one page.
+
+    With neither, and the set `new`, the base is empty: all that the archive has is new.
+    """
     query = read_query(request, ArchiveDiffQuery)
-    if bool(query.base) == bool(query.new):
+    if query.base and query.new:
         raise BadRequest([("query", "give either base or new: the body is the other side")])
+    if not query.base and not query.new and query.set is not DiffSet.NEW:
+        raise BadRequest([("query", "give base or new; without both, the set is `new`: all that the archive has")])
     length = check_length(request)
     async with request.app[SERVICES].engine.connect() as conn:
         product = await products.get_product(conn, request.match_info["product"])
         stored = await find_side(conn, product.id, product.endpoint, query.base or query.new)
         where = await query.where(conn, product)
-    asked = _Asked(product, query, where, Comparison(stored, parsed_is_base=not query.base, which=query.set))
+    asked = _Asked(product, query, where, Comparison(stored, parsed_is_base=bool(query.new), which=query.set))
     with TemporaryFile(dir=request.app[SERVICES].archives.scratch) as answer:
         await _while_connected(request, _write_answer(request, asked, length, answer))
         return await send_file(request, answer)

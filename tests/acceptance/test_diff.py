@@ -169,10 +169,15 @@ def test_an_archive_that_cannot_be_read_is_refused_and_removed(
     assert leftovers(runs) == []
 
 
-@pytest.mark.parametrize("query", ["set=new", "set=new&base=base&new=new"])
+@pytest.mark.parametrize("query", ["set=resolved", "set=unresolved", "set=new&base=base&new=new"])
 def test_an_archive_is_one_side_and_the_query_names_the_other(runs: DaemonProcess, query: str) -> None:
     answer = call(runs, "POST", f"{DIFF}?{query}", body=archive(1))
     assert (answer.status, answer.json["type"].rpartition(":")[2]) == (422, "bad-request")
+
+
+def test_an_archive_that_is_compared_with_nothing_is_all_new(runs: DaemonProcess) -> None:
+    found = call(runs, "POST", f"{DIFF}?set=new", body=archive(1, 2)).json
+    assert sorted(one["message"] for one in found["reports"]) == ["bad 1", "bad 2"]
 
 
 def children(daemon: DaemonProcess) -> set[str]:
@@ -183,7 +188,8 @@ def children(daemon: DaemonProcess) -> set[str]:
 
 def test_a_client_that_goes_away_stops_the_parsing(runs: DaemonProcess) -> None:
     before = children(runs)
-    body = upload({"a.plist": bulky_result_file(40)})
+    # Long enough to parse that it is not done yet when the daemon notices.
+    body = upload({"a.plist": bulky_result_file(160)})
     with closing(http.client.HTTPConnection("127.0.0.1", runs.port)) as connection:
         connection.request("POST", f"{DIFF}?set=new&base=base", body=body)
         eventually(lambda: any("scratch" in str(path) for path in leftovers(runs)))

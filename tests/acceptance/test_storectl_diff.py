@@ -116,9 +116,26 @@ def test_every_error_exits_with_1_since_2_means_reports(
     assert done.stdout == ""
 
 
-def test_two_folders_and_mixed_sides_are_refused(runs: DaemonProcess, folders: Path) -> None:
-    one, two = analysis(folders, "one", 1), analysis(folders, "two", 2)
-    assert "one of them must be a run" in diff(runs, "-b", one, "-n", two, "--new").stderr
+@pytest.mark.parametrize(
+    ("which", "messages"), [("--new", ["bad 3", "bad 4"]), ("--resolved", ["bad 1"]), ("--unresolved", ["bad 2"])]
+)
+def test_two_folders_are_compared(runs: DaemonProcess, folders: Path, which: str, messages: list[str]) -> None:
+    one, two = analysis(folders, "one", 1, 2), analysis(folders, "two", 2, 3, 4)
+    done = diff(runs, "-b", one, "-n", two, which, "-o", "json")
+    assert (done.returncode, [found["message"] for found in json.loads(done.stdout)]) == (2, messages)
+
+
+def test_filters_narrow_what_is_shown_of_folders_not_what_they_are_compared_with(
+    runs: DaemonProcess, folders: Path
+) -> None:
+    one, two = analysis(folders, "one", 1, 2), analysis(folders, "two", 2, 3, 4)
+    done = diff(runs, "-b", one, "-n", two, "--new", "--message", "bad [23]*", "--message", "bad 3", "-o", "json")
+    assert [found["message"] for found in json.loads(done.stdout)] == ["bad 3"]
+    assert diff(runs, "-b", one, "-n", two, "--new", "--message", "bad 2").returncode == 0
+
+
+def test_mixed_sides_are_refused(runs: DaemonProcess, folders: Path) -> None:
+    one = analysis(folders, "one", 1)
     assert "not of both" in diff(runs, "-b", one, "-b", "main", "-n", "feature", "--new").stderr
 
 
