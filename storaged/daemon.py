@@ -40,6 +40,7 @@ from storaged.settings import Settings
 from storaged.spool.local import LocalSpool
 from storaged.store.severities import Severities, apply_severities
 from storaged.tasks import running, task_group
+from storaged.thrift import door as thrift_door
 from storaged.worker.deletion import delete_run
 from storaged.worker.dummy import run_dummy
 from storaged.worker.pool import WorkerPool, open_pool
@@ -119,7 +120,9 @@ async def open_daemon(settings: Settings) -> AsyncIterator[str]:
         told = await stack.enter_async_context(open_told(engine))
         runner = make_runner(node, upkeep)
         services = make_services(node, runner, watchers, told)
-        await stack.enter_async_context(serve_app(make_app(services), listener))
+        app = make_app(services)
+        thrift_door.add_routes(app)
+        await stack.enter_async_context(serve_app(app, listener))
         await stack.enter_async_context(open_work(runner, upkeep))
         yield f"http://{address}"
 

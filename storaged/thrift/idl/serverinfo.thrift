@@ -1,0 +1,5 @@
+// The server itself.
+
+service ServerInfo {
+    string getPackageVersion()
+}

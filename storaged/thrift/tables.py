@@ -1,0 +1,13 @@
+"""Every method that has a handler, by service: the one place where a call's right is looked up."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from storaged.thrift import authentication, configuration, serverinfo
+from storaged.thrift.calls import Methods
+
+TABLES: Final[Mapping[str, Methods]] = {
+    "Authentication": authentication.METHODS,
+    "Configuration": configuration.METHODS,
+    "ServerInfo": serverinfo.METHODS,
+}
