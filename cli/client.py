@@ -55,6 +55,13 @@ class Client:
             missing.update(self._member(answer, "missing"))
         return missing
 
+    def store_limits(self, query: Query) -> JsonObject:
+        """What a store with these parameters may have; refused as the store would be."""
+        answer = self._request("GET", f"{self._product}/stores/limits", query)
+        if isinstance(answer, dict) and "upload_bytes" in answer:
+            return answer
+        raise NotADaemon(f"The answer of {self.address.base} tells no limits: is it a storaged daemon?")
+
     def store(self, query: Query, archive: Iterable[bytes], key: str) -> JsonObject:
         """Stream an archive and return its job. `key` makes a second try the same store."""
         headers = {"Content-Type": "application/zip", "Idempotency-Key": key}

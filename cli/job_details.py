@@ -29,6 +29,11 @@ def page_lines(job: JsonObject, width: int) -> Iterator[str]:
     """For reading, at most `width` columns wide."""
     facts = [*_named(job, NATURE), *_queue(job), *_times(job), *_progress(job), *_result(job)]
     facts += _comments(job, shown_time)
+    return lay_out(facts, width)
+
+
+def lay_out(facts: Iterable[Fact], width: int) -> Iterator[str]:
+    """Names, and beside them their texts, in lines of at most `width` columns."""
     known = [(name.replace("_", " ").capitalize(), text) for name, text in facts]
     indent = max(len(label) for label, _ in known) + 2
     for label, text in known:
@@ -113,9 +118,9 @@ def _store_result(result: Mapping[str, Any]) -> Iterator[Fact]:
         if result.get(name):
             yield name, str(result[name])
     yield "result_files", str(result.get("result_files", 0))
-    yield from _few("left_out", result)
-    yield from _few("missing_sources", result)
-    yield from _few("warnings", result)
+    yield from few("left_out", result)
+    yield from few("missing_sources", result)
+    yield from few("warnings", result)
 
 
 def _counted(result: Mapping[str, Any], statuses: Iterable[str]) -> str:
@@ -123,7 +128,7 @@ def _counted(result: Mapping[str, Any], statuses: Iterable[str]) -> str:
     return ", ".join(f"{result[status]} {status}" for status in statuses if result.get(status))
 
 
-def _few(name: str, result: Mapping[str, Any]) -> Iterator[Fact]:
+def few(name: str, result: Mapping[str, Any]) -> Iterator[Fact]:
     things = [str(thing) for thing in result.get(name) or []]
     rest = [f"and {len(things) - SHOWN} more; -o json has all"] if len(things) > SHOWN else []
     if things:

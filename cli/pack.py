@@ -27,6 +27,8 @@ class Archive:
 
     A source that changes after it was hashed is told by the hash of what is sent; one that has gone is left out and
     named by `vanished`. A result file that changes raises FileChanged: the scan of it holds no more.
+
+    `entries` counts what is in the zip, `sources` those that are sources.
     """
 
     def __init__(
@@ -44,6 +46,8 @@ class Archive:
         chosen = (source for path, source in sources.items() if path in wanted and source.digest is not None)
         # `//a` and `/a` are one file in the archive, which may have a name but once.
         self._wanted = {"root/" + source.path.lstrip("/"): source for source in chosen}
+        self.sources = len(self._wanted)
+        self.entries = 2 + len(results) + sum(len(folder.companions) for folder in folders) + self.sources
         self.total = sum(result.size for result in results) + sum(source.size for source in self._wanted.values())
         self.packed = 0
         self.sent = 0
@@ -60,6 +64,11 @@ class Archive:
                     yield self._take(sink)
         yield self._take(sink)
         self.finished = True
+
+    def larger_than(self, size: int) -> list[str]:
+        """Result files and sources to send with more bytes."""
+        files: list[ResultFile | Source] = [*self._results.values(), *self._wanted.values()]
+        return [file.path for file in files if file.size > size]
 
     def _take(self, sink: "_Sink") -> bytes:
         chunk = bytes(sink.waiting)

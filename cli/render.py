@@ -53,6 +53,15 @@ def one_line(text: object) -> str:
     return shown if shown.isprintable() else "".join(mark if mark.isprintable() else " " for mark in shown)
 
 
+def size(count: float) -> str:
+    """Bytes, as 12 kB or 1.5 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
 def terminal_width() -> int:
     """Columns of the terminal, or COLUMNS; 80 where there is neither."""
     return shutil.get_terminal_size().columns

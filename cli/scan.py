@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from xml.parsers.expat import ExpatError
 
 from .batches import in_batches
@@ -18,6 +18,7 @@ METADATA = "metadata.json"
 COMPANIONS = (METADATA, "skip_file", "review_status.yaml")
 BLOCK_SIZE = 4 << 20
 PROLOG_SIZE = 1024
+CUT_OFF = "it is cut off: it has no </plist> at its end"
 
 _PROLOG = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*<\?xml(?:(?!encoding)[^>])*(?:encoding=[\"'](?:utf-8|us-ascii)[\"']\s*)?\?>"
@@ -25,6 +26,7 @@ _PROLOG = re.compile(
     re.IGNORECASE,
 )
 _DECLARATION = b"<!"
+_END = b"</plist>"
 _KEY = b"<key>"
 _FILES_KEY = b"<key>files</key>"
 _FILES = re.compile(rb"<key>files</key>\s*(?:<array\s*/>|<array>((?:\s*<string>[^<]*</string>)*)\s*</array>)")
@@ -47,7 +49,9 @@ class ReportFolder:
 class ResultFile:
     """What the scan saw of a result file: `sources` are absolute paths, `size` is in bytes.
 
-    `needs_sources`: a report without usable hash gets one made from its source, which must then come along.
+    `needs_sources`: a report without usable hash gets one made from its source, which must then come along. `reports`
+    counts all, also those that are there twice or are skipped; None: it was not found out. `fault` is what is wrong
+    with the file, as far as the scan could see.
     """
 
     path: str
@@ -55,6 +59,17 @@ class ResultFile:
     changed_ns: int
     sources: frozenset[str]
     needs_sources: bool
+    reports: int | None = None
+    fault: str | None = None
+
+
+class Seen(NamedTuple):
+    """What is in a result file; see `ResultFile`."""
+
+    names: Iterable[str]
+    needs_sources: bool = True
+    reports: int | None = None
+    fault: str | None = None
 
 
 def find_report_folders(given: Iterable[str]) -> list[ReportFolder]:
@@ -123,15 +138,19 @@ def scan_result_file(path: str) -> ResultFile:
     try:
         with Path(path).open("rb") as file:
             state = os.fstat(file.fileno())
-            names, needs = _scan_sarif(file) if path.endswith(".sarif") else _scan_plist(file)
+            seen = _scan(file, path) if state.st_size else Seen([], fault="it is empty")
     except OSError as error:
         raise Usage(f"The result file {path} cannot be read: {error.strerror}.") from error
     folder = path.rpartition("/")[0]
-    sources = frozenset(os.path.normpath(name if name[:1] == "/" else f"{folder}/{name}") for name in names)
-    return ResultFile(path, state.st_size, state.st_mtime_ns, sources, needs)
+    sources = frozenset(os.path.normpath(name if name[:1] == "/" else f"{folder}/{name}") for name in seen.names)
+    return ResultFile(path, state.st_size, state.st_mtime_ns, sources, *seen[1:])
 
 
-def _scan_plist(file: BinaryIO) -> tuple[Iterable[str], bool]:
+def _scan(file: BinaryIO, path: str) -> Seen:
+    return _scan_sarif(file) if path.endswith(".sarif") else _scan_plist(file)
+
+
+def _scan_plist(file: BinaryIO) -> Seen:
     usual = _scan_usual_plist(file)
     if usual is not None:
         return usual
@@ -139,7 +158,7 @@ def _scan_plist(file: BinaryIO) -> tuple[Iterable[str], bool]:
     return _parse_plist(file)
 
 
-def _scan_usual_plist(file: BinaryIO) -> tuple[Iterable[str], bool] | None:
+def _scan_usual_plist(file: BinaryIO) -> Seen | None:
     """Scan block by block without parsing; None for a layout that must be parsed."""
     prolog = _PROLOG.match(file.read(PROLOG_SIZE))
     if prolog is None:
@@ -170,6 +189,7 @@ class _Tally:
 
     names: bytes | None = None
     hashes: int = 0
+    ended: bool = False
     diagnostics: list[int] = field(default_factory=lambda: [0 for _ in _DIAGNOSTIC_KEYS])
 
     def add(self, block: bytes) -> bool:
@@ -180,15 +200,17 @@ class _Tally:
                 return False
             self.names = found[1] or b""
         self.hashes += _count_usable_hashes(block)
+        self.ended = block[-PROLOG_SIZE:].rstrip().endswith(_END)
         self.diagnostics = [
             count + block.count(key) for count, key in zip(self.diagnostics, _DIAGNOSTIC_KEYS, strict=True)
         ]
         return True
 
-    def result(self) -> tuple[Iterable[str], bool] | None:
+    def result(self) -> Seen | None:
         if self.names is None:
             return None
-        return _read_names(self.names), self.hashes < max(self.diagnostics)
+        reports = max(self.diagnostics)
+        return Seen(_read_names(self.names), self.hashes < reports, reports, None if self.ended else CUT_OFF)
 
 
 def _count_usable_hashes(block: bytes) -> int:
@@ -204,20 +226,25 @@ def _count_usable_hashes(block: bytes) -> int:
 
 def _read_names(names: bytes) -> Iterable[str]:
     if b"&" in names:
-        whole = b"<plist><dict><key>files</key><array>" + names + b"</array></dict></plist>"
-        return _parse_plist(BytesIO(whole))[0]
+        head, tail = b"<plist><dict><key>files</key><array>", b"</array><key>diagnostics</key><array/></dict></plist>"
+        return _parse_plist(BytesIO(head + names + tail)).names
     return [name.decode("utf-8", "replace") for name in _NAME.findall(names)]
 
 
-def _parse_plist(file: BinaryIO) -> tuple[Iterable[str], bool]:
+def _parse_plist(file: BinaryIO) -> Seen:
     try:
-        names = plistlib.load(file).get("files", [])
-        return [name for name in names if isinstance(name, str)], True
-    except (plistlib.InvalidFileException, ExpatError, ValueError, TypeError, AttributeError, LookupError):
-        return [], True
+        content = plistlib.load(file)
+        names = [name for name in content["files"] if isinstance(name, str)]
+        return Seen(names, reports=len(content["diagnostics"]))
+    except ExpatError as error:
+        return Seen([], fault=f"it is no XML, or is cut off: {error}")
+    except plistlib.InvalidFileException:
+        return Seen([], fault="it is no plist")
+    except (ValueError, TypeError, AttributeError, LookupError):
+        return Seen([], fault="it is not the plist of an analysis")
 
 
-def _scan_sarif(file: BinaryIO) -> tuple[Iterable[str], bool]:
+def _scan_sarif(file: BinaryIO) -> Seen:
     from .sarif import named_files  # noqa: PLC0415 - most stores have none
 
-    return named_files(file.read()), True
+    return Seen(named_files(file.read()))

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from rich.text import Text
 
-from .render import cut, display_width, one_line
+from .render import cut, display_width, one_line, size
 
 Row: TypeAlias = Mapping[str, Any]
 Lines: TypeAlias = list[Text]
@@ -250,15 +250,6 @@ def span(seconds: float | None) -> str:
         if seconds < limit:
             return tell(seconds if seconds < 10 else int(seconds))
     return f"{seconds // 86400:.0f}d{seconds % 86400 // 3600:02.0f}h"
-
-
-def size(count: float) -> str:
-    """Bytes, as 12 kB or 1.5 GB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def counted(count: int, name: str, plural: str = "s") -> str:

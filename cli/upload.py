@@ -51,16 +51,28 @@ def look(folders: Sequence[ReportFolder], jobs: int, progress: Progress) -> Find
     return Findings(folders, results, hash_sources(names, jobs, progress.done))
 
 
+def plan(client: Client, found: Findings, progress: Progress) -> Archive:
+    """What a store would send, once the daemon has said which sources it lacks."""
+    progress.step("Asking which sources are missing")
+    digests = sorted({source.digest for source in found.sources.values() if source.digest is not None})
+    lacking = persist(lambda: client.missing_contents(digests), is_busy, progress.note)
+    return Archive(client_name(), found.folders, found.results, found.sources, _wanted(found, lacking))
+
+
+def measure(archive: Archive, progress: Progress) -> None:
+    """Make the archive and throw it away, so that it knows its size."""
+    progress.step("Measuring the upload", archive.total, in_bytes=True)
+    for _ in archive:
+        progress.done(archive.packed)
+
+
 def send(client: Client, query: Query, found: Findings, progress: Progress) -> tuple[JsonObject, list[str]]:
     """The job of the store, and the sources that were gone when they were to be sent.
 
     When the connection breaks or the daemon is busy it is tried again, a few times, under one Idempotency-Key: an
     upload that did arrive is not stored twice.
     """
-    progress.step("Asking which sources are missing")
-    digests = sorted({source.digest for source in found.sources.values() if source.digest is not None})
-    lacking = persist(lambda: client.missing_contents(digests), is_busy, progress.note)
-    archive = Archive(client_name(), found.folders, found.results, found.sources, _wanted(found, lacking))
+    archive = plan(client, found, progress)
     key = str(uuid.uuid4())
     try:
         job = persist(lambda: client.store(query, _watched(archive, progress), key), is_passing, progress.note)

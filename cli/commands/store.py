@@ -8,12 +8,13 @@ import click
 
 from ..address import Address
 from ..client import Client, JsonObject, Query
+from ..dry_run import page_lines, plain_lines, try_out
 from ..errors import Interrupted, WaitTimedOut, job_exit_code
 from ..metadata import run_name
 from ..notices import tell
 from ..options import output_option, patience_options, url_option
 from ..progress import Progress, open_progress
-from ..render import write_json, write_lines
+from ..render import terminal_width, write_json, write_lines
 from ..scan import ReportFolder, find_report_folders
 from ..summary import MISSING, NEWER, describe_end, describe_sources, name_files
 from ..upload import look, send
@@ -30,6 +31,7 @@ from ..waiting import Deadline, Patience, follow
 @click.option(
     "--keep-going", is_flag=True, help="Leave out broken result files, instead of failing; then nothing turns resolved."
 )
+@click.option("--dry-run", is_flag=True, help="Say what a store would do, and store nothing.")
 @click.option("--detach", is_flag=True, help="Do not wait: print the job's token and exit.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Threads that read. Default: one a core.")
 @patience_options
@@ -44,6 +46,7 @@ def store(
     trim_path_prefix: tuple[str, ...],
     force: bool,
     keep_going: bool,
+    dry_run: bool,
     detach: bool,
     jobs: int | None,
     patience: Patience,
@@ -54,6 +57,9 @@ def store(
 
     DIR is a folder with result files (*.plist) in it or below, or one such file. The source files that they
     name are sent along, but for those whose content the daemon has.
+
+    With --dry-run all is read, and the daemon asked what it has and takes; the exit code is that of a store as far as
+    can be told before.
 
     Exit codes: 0 stored, 4 failed, 16 cancelled or dropped, 8 --timeout has passed, 1 the daemon cannot be reached or
     refuses, 2 wrong usage.
@@ -68,8 +74,11 @@ def store(
         *((key, "true") for key, is_set in (("force", force), ("keep_going", keep_going)) if is_set),
     ]
     client = Client(address)
+    jobs = jobs or os.cpu_count() or 1
+    if dry_run:
+        sys.exit(_try_out(client, query, report_folders, jobs, output))
     with open_progress() as progress:
-        job, missing = _upload(client, query, report_folders, jobs or os.cpu_count() or 1, progress)
+        job, missing = _upload(client, query, report_folders, jobs, progress)
         progress.note_all(describe_sources(missing, MISSING))
         if not detach:
             job = _wait(client, job, Deadline(patience), progress, output)
@@ -79,6 +88,22 @@ def store(
     tell(name_files(describe_end(job, missing), report_folders))
     _write_job(job, output)
     sys.exit(job_exit_code(job["status"]))
+
+
+def _try_out(client: Client, query: Query, folders: Sequence[ReportFolder], jobs: int, output: str) -> int:
+    """Write what a store would do; returns its exit code, as far as it can be told."""
+    with open_progress() as progress:
+        tried = try_out(client, query, look(folders, jobs, progress), progress)
+    if output == "json":
+        write_json(tried.facts)
+    elif output == "table":
+        write_lines(page_lines(tried.facts, terminal_width()))
+    else:
+        write_lines(plain_lines(tried.facts))
+    for obstacle in tried.obstacles:
+        tell(f"storectl: {obstacle.text}")
+    tell("Nothing was stored: this is a dry run.")
+    return tried.exit_code
 
 
 def _upload(

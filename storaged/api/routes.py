@@ -101,6 +101,15 @@ ENDPOINTS = (
     ),
     Endpoint(
         "GET",
+        f"{PRODUCT}/stores/limits",
+        uploads.store_limits,
+        Right.PRODUCT_STORE,
+        uploads.StoreLimits,
+        query=uploads.StoreQuery,
+        errors=IN_PRODUCT,
+    ),
+    Endpoint(
+        "GET",
         f"{PRODUCT}/runs",
         runs.list_runs,
         Right.PRODUCT_VIEW,

@@ -13,7 +13,9 @@ from storaged.api.keys import SERVICES
 from storaged.api.params import Fault, LongText, Name, Query, Text, read_json, read_query
 from storaged.errors import UploadIncomplete, UploadTooLarge
 from storaged.ingest.accept import StoreRequest, accept_store
-from storaged.store import contents, products
+from storaged.ingest.layout import READABLE_SUFFIXES
+from storaged.ingest.values import ArchiveLimits
+from storaged.store import contents, products, runs
 
 READ_SIZE = 1 << 18
 MOST_HASHES = 100_000
@@ -38,6 +40,25 @@ class MissingContents(TypedDict):
     missing: list[str]
 
 
+class StoreLimits(TypedDict):
+    """What a store may have, in bytes and numbers; `runs` is null where there is no limit.
+
+    `upload_bytes` is for the archive, `unpacked_bytes` for all its entries, `entry_bytes` for each of them.
+    `result_files` is how the names of those end that can be read, `product_runs` how many runs there are now, and
+    `run_exists` tells whether the run is one of them.
+    """
+
+    upload_bytes: int
+    unpacked_bytes: int
+    entries: int
+    entry_bytes: int
+    reports: int
+    runs: int | None
+    result_files: list[str]
+    product_runs: int
+    run_exists: bool
+
+
 async def missing_contents(request: web.Request) -> web.Response:
     """Of the SHA-256 hashes in the body, those whose content the product lacks."""
     read_query(request, Query)
@@ -46,6 +67,29 @@ async def missing_contents(request: web.Request) -> web.Response:
         product = await products.get_product(conn, request.match_info["product"])
         missing = await contents.missing_contents(conn, product.id, [bytes.fromhex(text) for text in hashes])
     return json_response(MissingContents(missing=[found.hex() for found in missing]))
+
+
+async def store_limits(request: web.Request) -> web.Response:
+    """What a store with these parameters may have; nothing is stored.
+
+    Parameters that a store would be refused for are refused. A product's own limits go before those of the settings.
+    """
+    services = request.app[SERVICES]
+    settings, query = services.settings, read_query(request, StoreQuery)
+    async with services.engine.connect() as conn:
+        product = await products.get_product(conn, request.match_info["product"])
+        limits = StoreLimits(
+            upload_bytes=settings.max_upload_bytes,
+            unpacked_bytes=settings.max_unpacked_bytes,
+            entries=settings.max_entries,
+            entry_bytes=ArchiveLimits().entry_bytes,
+            reports=settings.report_limit if product.report_limit is None else product.report_limit,
+            runs=settings.run_limit if product.run_limit is None else product.run_limit,
+            result_files=list(READABLE_SUFFIXES),
+            product_runs=await runs.count_runs(conn, product.id),
+            run_exists=await runs.has_run(conn, product.id, query.run),
+        )
+    return json_response(limits)
 
 
 async def create_store(request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ from storaged.errors import BadArchive, BadResultFile
 from storaged.ingest.archive import Archive, open_archive
 from storaged.ingest.copy_text import bytea_field, json_field, row, text_field, uuids_field
 from storaged.ingest.hashes import md5_hex, path_hash, report_hash, source_lines, stored_hash
-from storaged.ingest.layout import Read, ReportFolder
+from storaged.ingest.layout import READABLE_SUFFIXES, Read, ReportFolder
 from storaged.ingest.paths import resolve, trimmer
 from storaged.ingest.plist import Diagnostic, ResultFile, Span, positions_between, read_plist
 from storaged.ingest.values import ArchiveSurvey, ParsedChunk, ParseOptions, ResultEntry
@@ -69,7 +69,7 @@ def parse_chunk(
 
 
 def _read_result(entry: ResultEntry, read: Read) -> ResultFile:
-    if entry.name.endswith(".sarif"):
+    if not entry.name.endswith(READABLE_SUFFIXES):
         raise BadResultFile(entry.name, "SARIF is not supported yet; convert it to plist with report-converter")
     try:
         data = read(entry.name)

@@ -21,6 +21,8 @@ SOURCES: Final = "root/"
 METADATA: Final = "metadata.json"
 SKIP_FILE: Final = "skip_file"
 RESULT_SUFFIXES: Final = (".plist", ".sarif")
+# Those that can be read.
+READABLE_SUFFIXES: Final = (".plist",)
 # Read by nobody yet: blame/, and in report folders what CodeChecker's analyses leave beside the result files.
 KNOWN: Final = (REPORTS, SOURCES, "blame/")
 

@@ -170,6 +170,16 @@ async def list_runs(
     return rows, RunCursor(rows[-1]["sort_key"], rows[-1]["name"]) if len(rows) == limit else None
 
 
+async def count_runs(conn: Connection, product: ProductId) -> int:
+    """How many runs the product has."""
+    return int(await QUERIES["count_runs"].value(conn, product=product))
+
+
+async def has_run(conn: Connection, product: ProductId, name: str) -> bool:
+    """Whether the product has a run of this name now."""
+    return bool(await QUERIES["list_runs"].fetch(conn, product=product, name=name, after=None, limit=1))
+
+
 async def check_tags(
     conn: Connection, product: ProductId, endpoint: str, tags: Sequence[str], runs: Sequence[RunId]
 ) -> None:
@@ -208,7 +218,7 @@ async def _check_run_limit(conn: Connection, new: NewStore, run_limit: int | Non
     limit = run_limit if own is None else own
     if limit is None:
         return
-    if await QUERIES["count_runs"].value(conn, product=new.product_id) >= limit:
+    if await count_runs(conn, new.product_id) >= limit:
         raise RunLimitReached(
             f"Product {new.product!r} has as many runs as it takes ({limit}), so {new.run!r} cannot be made. "
             "Delete runs that nobody reads, or raise the product's run limit."

@@ -95,8 +95,9 @@ def test_binary_plists_and_other_encodings_are_read(tmp_path: Path) -> None:
         HEAD + b"<key>files</key><true/>" + TAIL,
     ],
 )
-def test_a_broken_result_file_names_nothing_and_is_left_to_the_daemon(tmp_path: Path, xml: bytes) -> None:
+def test_a_broken_result_file_names_nothing_and_its_fault_is_known(tmp_path: Path, xml: bytes) -> None:
     assert names_in(tmp_path, xml) == frozenset()
+    assert scan_result_file(f"{tmp_path}/a.plist").fault is not None
 
 
 @pytest.mark.parametrize("bad", [{HASH: "0"}, {HASH: ""}, {HASH: 0}])
@@ -125,6 +126,7 @@ def test_the_scan_agrees_with_a_full_parse(
     found = scan_result_file(path)
     assert found.sources == {os.path.normpath(os.path.join(folder, name)) for name in parsed}  # noqa: PTH118
     assert found.needs_sources == (not all(usable))
+    assert (found.reports, found.fault) == (len(usable), None)
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1000])

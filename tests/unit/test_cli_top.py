@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from rich.text import Text
-from storaged_cli.render import display_width
-from storaged_cli.top_frame import Contact, Section, frame, share, size, span
+from storaged_cli.render import display_width, size
+from storaged_cli.top_frame import Contact, Section, frame, share, span
 
 CONTACT = Contact("http://storaged.example:8001", "q quits")
 
