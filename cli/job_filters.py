@@ -1,11 +1,12 @@
 """The options that choose jobs: those of CodeChecker's `serverside-tasks`, and the queries that they make."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import click
 
 from .errors import Usage
+from .several import list_option
 from .timestamps import time_option_value
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -39,31 +40,6 @@ EXCLUSIVE = (("username", "no_username"), ("product", "no_product"))
 OPPOSITES = (("only_cancelled", "no_cancelled"), ("only_consumed", "no_consumed"))
 
 
-class SeveralValues(click.Command):
-    """A command without arguments, whose repeatable options may have several values at once: `--status a b`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        repeatable = {
-            name
-            for option in self.params
-            if isinstance(option, click.Option) and option.multiple
-            for name in option.opts
-        }
-        return super().parse_args(ctx, list(_one_value_each(args, repeatable)))
-
-
-def _one_value_each(args: Sequence[str], repeatable: set[str]) -> Iterator[str]:
-    option, has_value = "", False
-    for arg in args:
-        if arg.startswith("-"):
-            option, has_value = (arg if arg in repeatable else ""), False
-        elif option and has_value:
-            yield option
-        else:
-            has_value = True
-        yield arg
-
-
 def filter_options(command: Command) -> Command:
     """The options, given to the command under their own names, for `filter_query`."""
     options = [
@@ -77,8 +53,12 @@ def filter_options(command: Command) -> Command:
 
 
 def _list_option(names: tuple[str, ...], _parameter: str, metavar: str, text: str) -> Callable[[Command], Command]:
-    kind = click.Choice(STATUSES, case_sensitive=False) if metavar == "STATUS" else click.STRING
-    return click.option(*names, multiple=True, type=kind, metavar=f"{metavar}...", help=text)
+    about: dict[str, Any] = {"metavar": f"{metavar}...", "help": text}
+    if metavar == "STATUS":
+        return list_option(*names, each=click.Choice(STATUSES, case_sensitive=False), **about)
+    # The names of others may have commas in them.
+    listed = metavar in {"TOKEN", "KIND", "PRODUCT"}
+    return list_option(*names, **about) if listed else click.option(*names, multiple=True, **about)
 
 
 def _time_option(moment: str, side: str) -> Callable[[Command], Command]:

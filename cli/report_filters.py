@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from .errors import Usage
-from .job_filters import SeveralValues
+from .several import ArgumentsFirst, list_option
 from .timestamps import time_option_value
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -19,24 +19,18 @@ BOUNDS = ("path_length_min", "path_length_max")
 TIMES = ("detected_after", "detected_before", "fixed_after", "fixed_before")
 
 
-class RunsFirst(SeveralValues):
-    """A command that may begin with runs. If it does, an option may have several values at once: `--severity a b`.
+class RunsFirst(ArgumentsFirst):
+    """A command that may begin with runs. If it does, an option may have several values at once: `--severity a b`."""
 
-    Otherwise it has one, since what follows it may be the run.
-    """
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        runs_first = args and (not args[0].startswith("-") or args[0] in {"-n", "--name"})
-        return super().parse_args(ctx, args) if runs_first else click.Command.parse_args(self, ctx, args)
+    like_arguments = frozenset({"-n", "--name"})
 
 
 def filter_options(command: Command) -> Command:
     """The options, given to the command as its `filters`, for `filter_query`."""
     options = [
-        click.option(
+        list_option(
             "--severity",
-            type=click.Choice(SEVERITIES, case_sensitive=False),
-            multiple=True,
+            each=click.Choice(SEVERITIES, case_sensitive=False),
             metavar="SEVERITY",
             help=f"{', '.join(SEVERITIES)}.",
         ),
@@ -77,10 +71,9 @@ def filter_options(command: Command) -> Command:
 
 def status_option(command: Command) -> Command:
     """`--detection-status`; by default the open ones, but at a tag or a date all, whatever has become of them."""
-    return click.option(
+    return list_option(
         "--detection-status",
-        type=click.Choice([*DETECTION_STATUSES, "all"], case_sensitive=False),
-        multiple=True,
+        each=click.Choice([*DETECTION_STATUSES, "all"], case_sensitive=False),
         metavar="STATUS",
         help=f"{', '.join(DETECTION_STATUSES)} or all. Default: {', '.join(OPEN_STATUSES)}; "
         "with --tag or --outstanding-reports-date: all.",
@@ -135,8 +128,11 @@ def _values(name: str, given: Sequence[str], *, past: bool) -> Sequence[str]:
 
 def _texts(option: str, name: str, metavar: str, text: str) -> Callable[[Command], Command]:
     """An option that may come more than once; `--checker` is short for `--checker-name`."""
-    short = [f"--{name}"] if name in {"checker", "analyzer", "message"} else []
-    return click.option(option, *short, name, multiple=True, metavar=metavar, help=text)
+    names = [option, *([f"--{name}"] if name in {"checker", "analyzer", "message"} else []), name]
+    # Messages, files and annotations may have commas in them.
+    listed = name in {"checker", "analyzer", "report_hash"}
+    settings: dict[str, Any] = {"metavar": metavar, "help": text}
+    return list_option(*names, **settings) if listed else click.option(*names, multiple=True, **settings)
 
 
 def _time(name: str) -> Callable[[Command], Command]:

@@ -1,5 +1,6 @@
-"""A group of commands that says which one was meant when there is none of the name."""
+"""Commands and options that are not there are told with what may be meant."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 
 import click
@@ -18,3 +19,18 @@ class SuggestingGroup(click.Group):
         close = get_close_matches(name, known) or [one for one in known if name and one.startswith(name)]
         meant = f" Did you mean {' or '.join(close)}?" if close else ""
         raise click.UsageError(f"No such command {name!r}.{meant}", ctx)
+
+
+class MovedOptions(click.Command):
+    """A command that says of some options which it has not what to do instead: those that others know it with."""
+
+    instead: Mapping[str, str] = {}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name not in self.instead:
+                raise
+            advice = self.instead[error.option_name]
+            raise click.UsageError(f"There is no {error.option_name} here. {advice}", ctx) from None

@@ -19,6 +19,7 @@ from ..progress import open_progress
 from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json_list, write_lines
 from ..report_filters import SEVERITIES, filter_options, filter_query, order_options, order_query
 from ..scan import ReportFolder, find_report_folders
+from ..several import SeveralValues
 from ..snippets import Snippets
 from ..summary import amount, name_files
 from ..upload import compare, look
@@ -32,7 +33,7 @@ ALL: Query = [("set", "new")]
 Result = TypeVar("Result")
 
 
-class Gate(click.Command):
+class Gate(SeveralValues):
     """Wrong usage is an error like any other: it exits with 1, since 2 means that there are reports."""
 
     def make_context(self, *args: Any, **settings: Any) -> click.Context:

@@ -10,10 +10,11 @@ import click
 from ..address import Address
 from ..client import Client, JsonObject, Query
 from ..errors import Refused, Usage, jobs_exit_code
-from ..job_filters import SeveralValues, filter_options, filter_query
+from ..job_filters import filter_options, filter_query
 from ..notices import tell
 from ..options import output_option, patience_options, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
+from ..several import SeveralValues
 from ..timestamps import shown_span
 from ..together import wait_for_each
 from ..tokens import steer_each

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from types import MappingProxyType
 
 import click
 
@@ -16,17 +17,41 @@ from ..options import output_option, patience_options, url_option
 from ..progress import Progress, open_progress
 from ..render import terminal_width, write_json, write_lines
 from ..scan import ReportFolder, find_report_folders
+from ..several import ArgumentsFirst
 from ..summary import MISSING, NEWER, describe_end, describe_sources, name_files
+from ..typos import MovedOptions
 from ..upload import look, send
 from ..waiting import Deadline, Patience, follow
 
+FORMATS = "The name of a result file tells its format. Leave the option out."
 
-@click.command()
+
+class Store(MovedOptions, ArgumentsFirst):
+    """What CI jobs give to `CodeChecker store` is taken as there, or told what to do with."""
+
+    instead = MappingProxyType(
+        {
+            "-t": FORMATS,
+            "--type": FORMATS,
+            "--input-format": FORMATS,
+            "--config": "Give what the file has under `store` on the command line. STORAGED_URL sets --url, too.",
+            "--verbose": "Leave it out: each step is told on stderr.",
+            "--zip-loc": "Leave it out: the archive is made while it is sent, and no folder is written to.",
+        }
+    )
+
+
+@click.command(cls=Store)
 @click.argument("folders", nargs=-1, required=True, metavar="DIR...")
 @click.option("-n", "--name", metavar="RUN", help="The run's name. Default: the one in metadata.json.")
 @click.option("--tag", metavar="TAG", help="A name for this store in the run's history, such as a version.")
 @click.option("--description", metavar="TEXT", help="A text for this store in the run's history.")
-@click.option("--trim-path-prefix", multiple=True, metavar="PREFIX", help="Cut this off file paths. May be repeated.")
+@click.option(
+    "--trim-path-prefix",
+    multiple=True,
+    metavar="PREFIX",
+    help="Cut this off file paths; more may follow it, if DIR comes first.",
+)
 @click.option("-f", "--force", is_flag=True, help="Remove the run first, and store it anew.")
 @click.option(
     "--keep-going", is_flag=True, help="Leave out broken result files, instead of failing; then nothing turns resolved."
@@ -66,6 +91,7 @@ def store(
     """
     if name is not None and not name.strip():
         raise click.UsageError("The run's name is empty. Is the variable that it comes from set?")
+    _check_prefixes(trim_path_prefix)
     report_folders = find_report_folders(folders)
     texts = {"run": run_name(report_folders) if name is None else name, "tag": tag, "description": description}
     query = [
@@ -88,6 +114,16 @@ def store(
     tell(name_files(describe_end(job, missing), report_folders))
     _write_job(job, output)
     sys.exit(job_exit_code(job["status"]))
+
+
+def _check_prefixes(prefixes: Sequence[str]) -> None:
+    """What fits no path may be a DIR that stands in a wrong place; its results would be missed."""
+    for prefix in prefixes:
+        if not prefix.startswith(("/", "*", "?", "[")):
+            raise click.UsageError(
+                f"--trim-path-prefix {prefix!r} fits no path: they are absolute. If it is a DIR, put it before the "
+                "options."
+            )
 
 
 def _try_out(client: Client, query: Query, folders: Sequence[ReportFolder], jobs: int, output: str) -> int:

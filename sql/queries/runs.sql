@@ -17,6 +17,9 @@ INSERT INTO run (product_id, name) VALUES (:product, :name) RETURNING id, clock_
 -- name: count_runs
 SELECT count(*) FROM run WHERE product_id = :product;
 
+-- name: has_run
+SELECT EXISTS (SELECT FROM run WHERE product_id = :product AND name = :name);
+
 -- name: lock_product_limits
 -- Stores that make a run wait for each other here, so that two cannot both take the last place.
 SELECT run_limit FROM product WHERE id = :product FOR NO KEY UPDATE;

@@ -177,7 +177,7 @@ async def count_runs(conn: Connection, product: ProductId) -> int:
 
 async def has_run(conn: Connection, product: ProductId, name: str) -> bool:
     """Whether the product has a run of this name now."""
-    return bool(await QUERIES["list_runs"].fetch(conn, product=product, name=name, after=None, limit=1))
+    return bool(await QUERIES["has_run"].value(conn, product=product, name=name))
 
 
 async def check_tags(

@@ -50,6 +50,14 @@ def diff(daemon: DaemonProcess, *arguments: str) -> CompletedProcess[str]:
     return daemon.storectl("diff", *arguments)
 
 
+def test_options_of_a_diff_take_several_values_at_once(runs: DaemonProcess) -> None:
+    both = diff(runs, "-b", "main", "feature", "-n", "feature", "--new", "--severity", "high", "unspecified")
+    assert (both.returncode, both.stdout) == (0, "")
+    one = diff(runs, "-b", "main", "-n", "feature", "--new", "--severity", "high,unspecified")
+    assert (one.returncode, one.stdout.count("\n")) == (2, 1)
+    assert diff(runs, "-b", "main", "-n", "feature", "--new", "--severity", "high", "low").returncode == 0
+
+
 @pytest.mark.parametrize(("which", "number"), [("new", 3), ("resolved", 1), ("unresolved", 2)])
 def test_a_diff_of_runs_lists_its_set_and_exits_with_2(runs: DaemonProcess, which: str, number: int) -> None:
     done = diff(runs, "-b", "main", "-n", "feature", f"--{which}")

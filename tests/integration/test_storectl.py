@@ -123,6 +123,39 @@ def test_all_options_of_a_store_reach_the_daemon(daemon: Daemon, reports: Path) 
     ]
 
 
+def test_prefixes_may_follow_each_other_when_the_folder_comes_first(daemon: Daemon, reports: Path) -> None:
+    assert storectl(daemon, "store", str(reports), "--trim-path-prefix", "/a", "*/b", "--detach").exit_code == 0
+    assert storectl(daemon, "store", "--trim-path-prefix", "/a", str(reports), "--detach").exit_code == 0
+    found = [[text for name, text in sent.query if name == "trim_path_prefix"] for sent in daemon.uploads]
+    assert found == [["/a", "*/b"], ["/a"]]
+
+
+def test_a_folder_is_not_taken_for_a_prefix(daemon: Daemon, reports: Path) -> None:
+    result = storectl(daemon, "store", str(reports), "--trim-path-prefix", "/a", "./other")
+    assert (result.exit_code, daemon.requests) == (2, [])
+    assert "'./other' fits no path: they are absolute. If it is a DIR, put it before the options." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (["-t", "plist"], "There is no -t here. The name of a result file tells its format."),
+        (["--type=plist"], "There is no --type here. The name"),
+        (["--input-format", "plist"], "There is no --input-format here."),
+        (["--config", "codechecker.json"], "There is no --config here. Give what the file has under `store`"),
+        (["--verbose", "debug"], "There is no --verbose here. Leave it out"),
+        (["--zip-loc", "elsewhere"], "There is no --zip-loc here. Leave it out"),
+        (["--dryrun"], "No such option"),
+    ],
+)
+def test_options_of_codechecker_that_mean_nothing_here_are_told_what_to_do_with(
+    daemon: Daemon, reports: Path, option: list[str], told: str
+) -> None:
+    result = storectl(daemon, "store", str(reports), *option)
+    assert (result.exit_code, daemon.requests) == (2, [])
+    assert told in result.stderr
+
+
 def test_detach_prints_the_token_alone(daemon: Daemon, reports: Path) -> None:
     result = storectl(daemon, "store", str(reports), "--detach")
     assert (result.exit_code, result.stdout) == (0, f"{TOKEN}\n")

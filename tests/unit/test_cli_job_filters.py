@@ -6,7 +6,8 @@ from typing import Any
 import click
 import pytest
 from storaged_cli.errors import Usage
-from storaged_cli.job_filters import SeveralValues, filter_options, filter_query
+from storaged_cli.job_filters import filter_options, filter_query
+from storaged_cli.several import SeveralValues
 from storaged_cli.timestamps import read_time
 
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
