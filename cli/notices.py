@@ -3,7 +3,10 @@
 import shutil
 import sys
 import textwrap
-from typing import IO, Any
+from collections.abc import Iterable, Iterator
+from typing import IO, Any, TypeVar
+
+Thing = TypeVar("Thing")
 
 
 def tell(message: str, stream: IO[Any] | None = None) -> None:
@@ -12,9 +15,19 @@ def tell(message: str, stream: IO[Any] | None = None) -> None:
     lines = message.splitlines()
     if out.isatty():
         width = shutil.get_terminal_size().columns
-        lines = [wrapped for line in lines for wrapped in wrap(line, width)]
+        lines = [wrapped for line in lines for wrapped in wrap(line, width) or [""]]
     out.write("\n".join(lines) + "\n")
     out.flush()
+
+
+def noted_if_empty(things: Iterable[Thing], message: str) -> Iterator[Thing]:
+    """The things as they come; the message is told when there are none."""
+    empty = True
+    for thing in things:
+        empty = False
+        yield thing
+    if empty:
+        tell(message)
 
 
 def wrap(line: str, width: int) -> list[str]:

@@ -1,6 +1,6 @@
 """The options that choose reports, and the queries that they make; `results`, `sum` and `diff` share them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -97,12 +97,21 @@ def filter_query(filters: dict[str, Any]) -> list[tuple[str, str]]:
     return list(_parameters(filters))
 
 
+def none_match(runs: Iterable[str], filters: dict[str, Any]) -> str:
+    """What to say when there are no reports; it names the filter that nobody asked for."""
+    named = ", ".join(map(repr, runs))
+    head = f"No reports{' of ' if named else ''}{named} match."
+    if filters["detection_status"] or _is_past(filters):
+        return head
+    return f"{head} Only open ones were looked for; --detection-status all looks for the others, too."
+
+
 def order_query(sort: str, reverse: bool) -> list[tuple[str, str]]:
     return [("sort", sort), *([("reverse", "true")] if reverse else [])]
 
 
 def _parameters(filters: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    past = bool(filters.get("tag")) or filters["open_at"] is not None
+    past = _is_past(filters)
     if filters["anywhere"] and not filters["file"]:
         raise Usage("--anywhere-on-report-path needs --file: which files?")
     for name, value in filters.items():
@@ -118,6 +127,11 @@ def _parameters(filters: dict[str, Any]) -> Iterator[tuple[str, str]]:
         after, before = filters[f"{moment}_after"], filters[f"{moment}_before"]
         if after is not None and before is not None and after > before:
             raise Usage(f"--{moment}-after is later than --{moment}-before: no report can be in between.")
+
+
+def _is_past(filters: dict[str, Any]) -> bool:
+    """Whether the reports are those of a time before now."""
+    return bool(filters.get("tag")) or filters["open_at"] is not None
 
 
 def _values(name: str, given: Sequence[str], *, past: bool) -> Sequence[str]:

@@ -32,12 +32,18 @@ def name_files(text: str, folders: Sequence[ReportFolder]) -> str:
 
 def _describe_success(job: JsonObject, told: Sequence[str]) -> Iterator[str]:
     result = job.get("result") or {}
-    open_ones, closed = _counts(result, OPEN), _counts(result, CLOSED)
-    reports = amount(result.get("reports", 0), "report") + (f" ({open_ones})" if open_ones else "")
-    yield f"Stored run {job.get('run')!r}: {reports}{f'; {closed}' if closed else ''}."
+    yield f"Stored run {job.get('run')!r}: {_describe_numbers(result)}."
     yield from (f"warning: {warning}" for warning in result.get("warnings") or [])
     yield from _few(result.get("left_out") or [], "result file", "left out:")
     yield from describe_sources(sorted({*(result.get("missing_sources") or [])} - {*told}), MISSING)
+
+
+def _describe_numbers(result: JsonObject) -> str:
+    """Where files were left out, the run has open reports that did not come; they are told apart."""
+    came, open_ones, closed = result.get("reports", 0), _counts(result, OPEN), _counts(result, CLOSED)
+    if open_ones and came != sum(result.get(status, 0) for status in OPEN):
+        return f"{amount(came, 'report')} came; the run has {', '.join(filter(None, [open_ones, closed]))}"
+    return amount(came, "report") + (f" ({open_ones})" if open_ones else "") + (f"; {closed}" if closed else "")
 
 
 def _counts(result: JsonObject, statuses: Sequence[str]) -> str:

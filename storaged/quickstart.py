@@ -1,12 +1,13 @@
 """`storaged quickstart`: a daemon with the packaged analysis stored in it, by the real client."""
 
 import asyncio
+import shlex
 import shutil
 import sys
 from importlib.resources import as_file, files
 from pathlib import Path
 
-import click
+from storaged_cli.notices import tell
 
 from storaged.daemon import open_daemon, signals_to
 from storaged.errors import QuickstartError
@@ -56,13 +57,13 @@ async def storectl(*arguments: str) -> None:
 
 def farewell(url: str, product: str) -> str:
     """What to look at next."""
-    client = shutil.which("storectl") or Path(sys.executable).with_name("storectl")
+    path = "" if shutil.which("storectl") else f"\n  export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"
     return f"""
-The daemon serves at {url} until Ctrl-C. In another terminal:
+The daemon serves at {url} until Ctrl-C. In another terminal:{path}
   export STORAGED_URL={product}
-  {client} store FOLDER_WITH_PLIST_FILES -n my-project
-  {client} runs
-  {client} results my-project --details -o json
+  storectl store FOLDER_WITH_PLIST_FILES -n my-project
+  storectl runs
+  storectl results my-project --details -o json
 Addresses to look at:
   {url}/api/v1/products/Default/runs
   {url}/api/v1/products/Default/reports?run={RUN}
@@ -71,4 +72,4 @@ Addresses to look at:
 
 
 def say(text: str) -> None:
-    click.echo(text, err=True)
+    tell(text)

@@ -9,12 +9,13 @@ from ..client import Client, JsonObject
 from ..errors import Usage
 from ..options import output_option, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
-from ..report_filters import DETECTION_STATUSES
+from ..report_filters import DETECTION_STATUSES, OPEN_STATUSES
 
 COLUMNS = (
     Column("STORED (UTC)", 16),
     Column("TAG", 6),
     Column("USER", 4),
+    Column("OPEN", 4, right=True),
     Column("NEW", 3, right=True),
     Column("REOPENED", 8, right=True),
     Column("RESOLVED", 8, right=True),
@@ -54,6 +55,7 @@ def _fields(store: JsonObject) -> Sequence[object]:
 
 def _row(store: JsonObject) -> Sequence[object]:
     counts = store.get("reports") or {}
-    numbers = (counts.get(status, 0) for status in ("new", "reopened", "resolved"))
+    still = sum(counts.get(status, 0) for status in OPEN_STATUSES)
+    numbers = (still, *(counts.get(status, 0) for status in ("new", "reopened", "resolved")))
     at = str(store["stored_at"])[:16].replace("T", " ")
     return [at, store.get("tag"), store.get("user"), *numbers, store.get("description")]

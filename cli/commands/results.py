@@ -7,9 +7,18 @@ import click
 
 from ..address import Address
 from ..client import Client, JsonObject
+from ..notices import noted_if_empty
 from ..options import output_option, url_option
 from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json_list, write_lines
-from ..report_filters import RunsFirst, filter_options, filter_query, order_options, order_query, status_option
+from ..report_filters import (
+    RunsFirst,
+    filter_options,
+    filter_query,
+    none_match,
+    order_options,
+    order_query,
+    status_option,
+)
 
 RUN = Column("RUN", 6)
 COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER", 14), Column("STATUS", 10))
@@ -39,7 +48,9 @@ def results(
     found = Client(address).reports([*query, *([("details", "true")] if details else [])])
     if output == "json":
         write_json_list(found)
-    elif output == "table":
+        return
+    found = noted_if_empty(found, none_match(runs, filters))
+    if output == "table":
         several = len(runs) > 1 or "*" in runs[0]
         columns = (RUN, *COLUMNS) if several else COLUMNS
         rows = ([*([report["run"]] if several else []), *_row(report)] for report in found)

@@ -8,6 +8,7 @@ import click
 from ..address import Address
 from ..client import Client, JsonObject
 from ..errors import Usage
+from ..notices import tell
 from ..options import output_option, url_option
 from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json, write_lines
 from ..report_filters import (
@@ -16,6 +17,7 @@ from ..report_filters import (
     RunsFirst,
     filter_options,
     filter_query,
+    none_match,
     status_option,
 )
 from ..summary import amount
@@ -78,6 +80,8 @@ def summary(
     members, columns = GROUPS[by]
     query = [*(("run", run) for run in runs), *filter_query(filters), ("files", str(top if by == "file" else 0))]
     found = Client(address).summary(members, query)
+    if not found and output != "json":
+        tell(none_match(runs, filters))
     if output == "json":
         write_json(found)
     elif output == "table":

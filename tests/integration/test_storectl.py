@@ -211,6 +211,17 @@ def test_warnings_of_the_daemon_are_passed_on(daemon: Daemon, reports: Path) -> 
     )
 
 
+def test_open_reports_of_files_that_were_left_out_do_not_pass_for_what_came(daemon: Daemon, reports: Path) -> None:
+    for numbers, told in (
+        ({"reports": 0, "unresolved": 2}, "0 reports came; the run has 2 unresolved."),
+        ({"reports": 1, "new": 1, "unresolved": 2, "off": 3}, "1 report came; the run has 1 new, 2 unresolved, 3 off."),
+        ({"reports": 3, "new": 1, "unresolved": 2, "off": 3}, "3 reports (1 new, 2 unresolved); 3 off."),
+    ):
+        daemon.script.append({"status": "completed", "result": numbers})
+        result = storectl(daemon, "store", str(reports), "--keep-going")
+        assert result.stderr.endswith(f"Stored run 'shop': {told}\n")
+
+
 def test_a_store_works_behind_a_path_prefix(daemon: Daemon, reports: Path) -> None:
     url = f"http://localhost:{daemon.port}{PREFIX}/Default"
     assert storectl(daemon, "store", str(reports), "--detach", "--url", url).exit_code == 0
@@ -578,6 +589,34 @@ def test_results_as_json_are_one_list_of_what_the_daemon_has(daemon: Daemon) -> 
     assert len(daemon.requests) == 3
 
 
+@pytest.mark.parametrize("output", ["plain", "table"])
+def test_results_that_are_none_are_told_with_what_was_not_looked_for(daemon: Daemon, output: str) -> None:
+    result = storectl(daemon, "results", "shop", "-o", output)
+    assert result.exit_code == 0
+    hint = "Only open ones were looked for; --detection-status all looks for the others, too."
+    assert result.stderr == f"No reports of 'shop' match. {hint}\n"
+    for options in (["--detection-status", "all"], ["--tag", "v1"]):
+        result = storectl(daemon, "results", "shop", "nightly*", "-o", output, *options)
+        assert result.stderr == "No reports of 'shop', 'nightly*' match.\n"
+    daemon.pages["reports"] = [report(1)]
+    assert storectl(daemon, "results", "shop", "-o", output).stderr == ""
+
+
+def test_a_sum_of_nothing_is_told(daemon: Daemon) -> None:
+    for output, told in (("plain", "No reports match. Only"), ("table", "No reports match. Only"), ("json", "")):
+        daemon.replace_next("summary", answering(lambda: web.json_response({"checkers": []})))
+        result = storectl(daemon, "sum", "-o", output)
+        assert (result.exit_code, result.stderr[: len("No reports match. Only")]) == (0, told)
+
+
+def test_a_table_of_a_history_has_the_open_reports_of_each_store(daemon: Daemon) -> None:
+    counts = {"new": 2, "unresolved": 30, "reopened": 4, "resolved": 5}
+    daemon.pages["history"] = [{"stored_at": "2026-11-24T08:30:00Z", "tag": "v1", "reports": counts}]
+    title, row = storectl(daemon, "history", "shop", "-o", "table").stdout.splitlines()
+    assert title.split()[3:] == ["USER", "OPEN", "NEW", "REOPENED", "RESOLVED", "DESCRIPTION"]
+    assert row.split() == ["2026-11-24", "08:30", "v1", "36", "2", "4", "5"]
+
+
 def test_results_are_the_open_ones_by_default(daemon: Daemon) -> None:
     storectl(daemon, "results", "shop")
     statuses = [("detection_status", status) for status in ("new", "reopened", "unresolved")]
@@ -791,5 +830,5 @@ def test_the_stores_of_a_run_are_listed(daemon: Daemon) -> None:
     numbers = ["3", "0", "0", "1", "0", "0"]
     assert plain.split("\t") == ["2025-11-24T05:06:07.123456Z", "v1", "", *numbers, "1.0", TOKEN, "a b\n"]
     table = storectl(daemon, "history", "a/b", "-o", "table").stdout.splitlines()
-    assert table[1].split() == ["2025-11-24", "05:06", "v1", "3", "0", "1", "a", "b"]
+    assert table[1].split() == ["2025-11-24", "05:06", "v1", "3", "3", "0", "1", "a", "b"]
     assert json.loads(storectl(daemon, "history", "a/b", "-o", "json").stdout) == daemon.pages["history"]

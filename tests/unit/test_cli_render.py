@@ -1,11 +1,12 @@
 """Tables, plain lines and JSON."""
 
+import io
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from storaged_cli.notices import wrap
+from storaged_cli.notices import tell, wrap
 from storaged_cli.render import Column, cut, display_width, one_line, severity_name, tabulate, write_json_list
 
 COLUMNS = (Column("NAME", 6), Column("FILE", 8, tail=True), Column("COUNT", 5, right=True))
@@ -78,3 +79,18 @@ def test_wrapping_breaks_neither_paths_nor_tokens() -> None:
         "    wait",
         f"    {token}",
     ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_notice_breaks_between_words_on_a_terminal_and_keeps_its_empty_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "24")
+    terminal, log = Terminal(), io.StringIO()
+    text = "\nAll that it keeps is in /var/lib/a-folder.\n\n  export A=b"
+    for stream in (terminal, log):
+        tell(text, stream)
+    assert terminal.getvalue() == "\nAll that it keeps is in\n  /var/lib/a-folder.\n\n  export A=b\n"
+    assert log.getvalue() == text + "\n"
