@@ -29,16 +29,16 @@ Answer = JsonObject | StorectlError
 
 
 class Bell:
-    """Wakes the loop from another thread or from a signal's handler; made by `open_bell`."""
+    """Wakes the loop from another thread, or by a signal; made by `open_bell`."""
 
     def __init__(self, reads: int, writes: int) -> None:
         self.reads = reads
-        self._writes = writes
+        self.writes = writes
 
-    def ring(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+    def ring(self) -> None:
         # Full: it has rung often enough.
         with suppress(BlockingIOError):
-            os.write(self._writes, b"!")
+            os.write(self.writes, b"!")
 
     def hear(self) -> None:
         os.read(self.reads, 1024)
@@ -133,10 +133,13 @@ def open_bell() -> Iterator[Bell]:
 
 @contextmanager
 def ring_on_resize(bell: Bell) -> Iterator[None]:
-    before = signal.signal(signal.SIGWINCH, bell.ring)
+    # Not by a handler of ours: Python would call it only when `select` returns, if the signal came just before.
+    before = signal.signal(signal.SIGWINCH, lambda _number, _frame: None)
+    rung = signal.set_wakeup_fd(bell.writes, warn_on_full_buffer=False)
     try:
         yield
     finally:
+        signal.set_wakeup_fd(rung)
         signal.signal(signal.SIGWINCH, before)
 
 
