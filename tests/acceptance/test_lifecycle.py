@@ -737,6 +737,41 @@ def test_a_job_that_the_daemon_was_given_without_hearing_of_it_does_not_run_for_
         assert (ended["status"], ended["attempt"]) == ("completed", 1)
 
 
+# What the log tells
+
+
+def log_lines(daemon: DaemonProcess) -> list[Any]:
+    """The log of a daemon that writes JSON; what is no JSON is no log line."""
+    lines = daemon.log.read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def test_the_log_tells_why_a_job_failed(database_url: str, tmp_path: Path) -> None:
+    with running_daemon(database_url, tmp_path, testing=True, log_format="json", grace_seconds=0) as daemon:
+        good, bad = store(daemon, "good", one_report(1)), store(daemon, "bad", b"no zip")
+        until_ended(daemon, good)
+        comment = until_ended(daemon, bad)["comments"][-1]["text"]
+        stopped = dummy(database_url, 600)
+        until_status(daemon, stopped, "running")
+        daemon.stop()
+        ends = {line["token"]: line for line in log_lines(daemon) if line["event"] == "job ended"}
+    assert (ends[good]["level"], ends[good]["status"], "reason" in ends[good]) == ("info", "completed", False)
+    assert (ends[bad]["level"], ends[bad]["status"], ends[bad]["reason"]) == ("warning", "failed", "bad-archive")
+    assert ends[bad]["run"] == "bad"
+    assert ends[bad]["error"] in comment
+    assert (ends[stopped]["status"], ends[stopped]["reason"]) == ("dropped", "shutdown")
+
+
+def test_a_variable_that_is_no_setting_is_logged_and_does_not_keep_it_from_serving(
+    database_url: str, tmp_path: Path
+) -> None:
+    with running_daemon(database_url, tmp_path, log_format="json", worker=7, url="elsewhere/Default") as daemon:
+        told = [line for line in log_lines(daemon) if line["event"] == "a variable that is no setting"]
+    assert [(line["level"], line["variable"], line["meant"]) for line in told] == [
+        ("warning", "STORAGED_WORKER", "STORAGED_WORKERS")
+    ]
+
+
 # Refusing to serve
 
 
