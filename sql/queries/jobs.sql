@@ -340,6 +340,33 @@ WITH last_ended AS (
 SELECT typical.seconds * greatest(line.jobs, (:position + 1 + busy.jobs - busy.slots) / busy.slots, 0)
 FROM typical, busy, line
 
+-- name: job_remaining
+-- Seconds until a running job ends: what those like it that were completed lately took beyond the time for which it has
+-- run already, in the median. Shorter ones tell nothing any more. Like it are those of its run, or, when there is none,
+-- those of its kind.
+WITH self AS (
+    SELECT kind, product_id, run, clock_timestamp() - started_at AS ran
+    FROM job
+    WHERE id = :id AND status = 'running'
+), last_ended AS (
+    SELECT status, kind, product_id, run, finished_at - started_at AS took
+    FROM job
+    WHERE finished_at IS NOT NULL
+    ORDER BY finished_at DESC
+    LIMIT :sample
+), alike AS (
+    SELECT
+        last_ended.took,
+        self.ran,
+        coalesce(last_ended.product_id = self.product_id AND last_ended.run = self.run, false) AS of_its_run
+    FROM last_ended
+    JOIN self ON self.kind = last_ended.kind
+    WHERE last_ended.status = 'completed'
+)
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM took - ran))
+FROM alike
+WHERE took > ran AND of_its_run = (SELECT bool_or(of_its_run) FROM alike)
+
 -- name: add_comment
 WITH commented AS (
     UPDATE job SET sequence = sequence + 1 WHERE token = :token RETURNING id

@@ -282,15 +282,21 @@ def _answers(job: Job, since: int | None) -> bool:
 
 
 async def _with_place(services: Services, job: Job) -> JobObject:
-    """With its position, and how long it may wait yet, if it waits."""
-    if job.status is not JobStatus.ENQUEUED:
-        return job_object(job)
-    slots = services.settings.concurrent_jobs
-    async with services.engine.connect() as conn:
-        position = await jobs.position(conn, job)
-        # None: it was claimed just now.
-        seconds = None if position is None else await jobs.estimate(conn, job, position=position, node_slots=slots)
+    """With its position, and how long it has to wait yet, or to run."""
+    position, seconds = await _place(services, job)
     return job_object(job, position, None if seconds is None else round(seconds, 1))
+
+
+async def _place(services: Services, job: Job) -> tuple[int | None, float | None]:
+    if job.status not in {JobStatus.ENQUEUED, JobStatus.RUNNING} or job.cancel_requested:
+        return None, None
+    async with services.engine.connect() as conn:
+        if job.status is JobStatus.RUNNING:
+            return None, await jobs.remaining(conn, job)
+        position = await jobs.position(conn, job)
+        if position is None:  # it was claimed just now
+            return None, None
+        return position, await jobs.estimate(conn, job, position=position, node_slots=services.settings.concurrent_jobs)
 
 
 def _token(request: web.Request) -> Token:

@@ -555,6 +555,24 @@ def test_a_wait_that_is_over_answers_with_the_job_as_it_is(
     assert get_job(shared_daemon, token, "?wait=0.2")["status"] == "enqueued"
 
 
+LONG_AGO = """
+INSERT INTO job (token, kind, summary, status, enqueued_at, started_at, finished_at)
+VALUES ($1, 'dummy', 'dummy', 'completed', now() - interval '2 h', now() - interval '2 h', now() - interval '1 h')
+"""
+
+
+def test_a_running_job_tells_about_when_it_ends_and_one_that_stops_does_not(
+    shared_daemon: DaemonProcess, shared_database_url: str
+) -> None:
+    run_sql(shared_database_url, LONG_AGO, "e" * 64)
+    token = dummy(shared_database_url, 600)
+    running = until_status(shared_daemon, token, "running")
+    assert 3500 < running["estimated_seconds"] <= 3600
+    call(shared_daemon, "POST", f"/api/v1/jobs/{token}/cancel")
+    assert get_job(shared_daemon, token)["estimated_seconds"] is None
+    assert until_ended(shared_daemon, token)["estimated_seconds"] is None
+
+
 def events_of(stream: http.client.HTTPResponse) -> Iterator[tuple[str, Any]]:
     """Id and job of each event, until the stream ends."""
     for line in stream:

@@ -184,6 +184,10 @@ OLDEST = """
 INSERT INTO job (token, kind, product_id, run, summary, status, enqueued_at)
 SELECT repeat(digit, 64), 'store', 1, 'run 0', 'Job', 'enqueued', now() FROM unnest(ARRAY['f', 'e']) AS digit
 """
+BEGIN = """
+UPDATE job SET status = 'running', lease_id = gen_random_uuid(), node = 'n', node_instance = gen_random_uuid()
+WHERE token = repeat('f', 64)
+"""
 FLOOD = """
 INSERT INTO job (
     token, kind, product_id, run, summary, status, username, node, enqueued_at, started_at, finished_at, consumed
@@ -270,3 +274,7 @@ async def test_where_a_job_stands_is_known_without_a_look_at_the_jobs_that_ended
     assert await touched(flooded, "job_position", id=last, most=FAR) < 50
     values = {"position": 1, "node_slots": 4, "most": FAR, "sample": ESTIMATE_SAMPLE}
     assert await touched(flooded, "job_estimate", id=last, **values) < 50
+    # The last hundred to end are read, for what they were.
+    await flooded.execute(BEGIN)
+    begun = await flooded.fetchval("SELECT id FROM job WHERE status = 'running'")
+    assert await touched(flooded, "job_remaining", id=begun, sample=ESTIMATE_SAMPLE) < 150
