@@ -11,7 +11,6 @@ import asyncio
 import json
 import tempfile
 import time
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from storaged.database.engine import open_connection
 from storaged.database.migrate import migrate
 from storaged.database.sql import planned_anew
 from storaged.model import JobKind, JobStatus, Token
-from storaged.queue.lists import QUERIES, JobFilter, list_jobs
+from storaged.queue.lists import QUERIES, JobFilter, conditions, list_jobs
 
 FILL = """
 INSERT INTO job (
@@ -32,7 +31,8 @@ INSERT INTO job (
     enqueued_at, started_at, finished_at, heartbeat_at
 )
 SELECT
-    lpad(to_hex(n), 64, '0'), 'store', 1, 'run ' || n % 300, 'user ' || n % 10, 'Store of results to Default',
+    lpad(to_hex(n), 64, '0'), 'store', 1, 'run ' || n % 300,
+    CASE WHEN n % 1000 = 7 THEN 'rare' ELSE 'user ' || n % 10 END, 'Store of results to Default',
     CASE WHEN n % 50 = 0 THEN 'failed' WHEN n % 97 = 0 THEN 'cancelled' ELSE 'completed' END,
     'node ' || n % 3, gen_random_uuid(), n % 97 = 0, n % 40 > 0, at, at + interval '1 s', at + interval '3 s', at
 FROM generate_series($1::integer, 1, -1) AS n
@@ -71,6 +71,16 @@ def filters() -> dict[str, JobFilter]:
         "finished in an hour": JobFilter(finished_after=then - hour, finished_before=then),
         "waiting": JobFilter(statuses=[JobStatus.ENQUEUED, JobStatus.RUNNING]),
         "one token": JobFilter(tokens=[Token(f"{77:064x}")]),
+        "a token in upper case": JobFilter(tokens=[f"{77:064X}"]),
+        "tokens *7": JobFilter(tokens=["*7"]),
+        "tokens 0*4d, just one": JobFilter(tokens=[f"{77:064x}"[:32] + "*004d"]),
+        "nodes NODE*": JobFilter(nodes=["NODE*"]),
+        "users *3": JobFilter(users=["*3"]),
+        "one of 1000 users": JobFilter(users=["RARE"]),
+        "users r*e, one of 1000": JobFilter(users=["r*e"]),
+        "a user that is not there": JobFilter(users=["nobody"]),
+        "a node that is not there": JobFilter(nodes=["nothing"]),
+        "users nob*, not there": JobFilter(users=["nob*"]),
         "a run that is not there": JobFilter(runs=["nothing"]),
         "a kind that is not there": JobFilter(kinds=[JobKind.DUMMY]),
     }
@@ -111,7 +121,7 @@ async def cost(conn: Any, where: JobFilter, after: int | None) -> str:
 
 async def blocks(conn: Any, where: JobFilter, after: int | None) -> int:
     query = QUERIES["list_jobs"]
-    values = query.arguments({**asdict(where), "limit": 100, "after_id": after})
+    values = query.arguments({**await conditions(conn, where), "limit": 100, "after_id": after})
     async with planned_anew(conn):
         (plan,) = json.loads(await conn.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query.text}", *values))
     return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])

@@ -23,6 +23,10 @@ class Tls:
     insecure: bool = False
 
 
+VARIABLES = frozenset({URL_VARIABLE, *(f"STORAGED_{field.name.upper()}" for field in fields(Tls))})
+"""All that the client reads. The daemon's begin the same, so it must know which are none of its own."""
+
+
 def tls_from_environment() -> Tls:
     """What STORAGED_CA_FILE, STORAGED_CLIENT_CERT, STORAGED_CLIENT_KEY and STORAGED_INSECURE say. Raises Usage."""
     files = {

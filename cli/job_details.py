@@ -81,7 +81,7 @@ def _queue(job: JsonObject) -> Iterator[Fact]:
     if job.get("position") is not None:
         yield "queue", f"{amount(job['position'], 'job')} before it"
     if job.get("estimated_seconds") is not None:
-        yield "starts", f"in about {job['estimated_seconds']:.0f} s"
+        yield "ends" if job["status"] == "running" else "starts", f"in about {job['estimated_seconds']:.0f} s"
     if job.get("cancel_requested") and not job.get("finished_at"):
         yield "cancel", "asked for; it ends at its next step"
 

@@ -20,7 +20,7 @@ MOMENTS = {
 }
 # Option, the API's parameter, metavar, help.
 LISTS = (
-    (("-t", "--token"), "token", "TOKEN", "Jobs by their tokens."),
+    (("-t", "--token"), "token", "TOKEN", "Jobs by their tokens, or parts of them: 'c0ff*'."),
     (("--machine-id",), "node", "NODE", "Jobs of these daemons, by node id (host:port by default)."),
     (("--type",), "kind", "KIND", "Jobs of these kinds: store, ..."),
     (("--status",), "status", "STATUS", f"{', '.join(STATUSES)}."),

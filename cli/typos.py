@@ -7,7 +7,7 @@ import click
 
 
 class SuggestingGroup(click.Group):
-    """Unknown commands are told with the close ones; click (8.4) looks only at commands that are loaded already."""
+    """Unknown commands are told with the close ones, by any click: it does so itself since 8.4, of loaded ones only."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

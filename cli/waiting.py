@@ -213,6 +213,7 @@ def _describe_queue(job: JsonObject) -> str:
     text = ""
     if job.get("position") is not None:
         text += f", {job['position']} before it in the queue"
-    if job.get("estimated_seconds") is not None:
+    # That of a running one is until its end, and changes with each look; the bar shows that it goes on.
+    if job.get("estimated_seconds") is not None and job["status"] != "running":
         text += f", about {job['estimated_seconds']:.0f} s"
     return text

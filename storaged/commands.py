@@ -1,16 +1,18 @@
 """The `storaged` command: serve, and look after what serve needs."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
+from storaged_cli.address import VARIABLES
 from storaged_cli.completion import completion_command
 
 from storaged.options import StoragedGroup, config_option, run, setting_options
 from storaged.product_commands import product
-from storaged.settings import Settings, load_settings
+from storaged.settings import Settings, load_settings, unknown_variables
 
 # The parts of a daemon are imported where they are used: --help and the shell's completion do not wait for them.
 # ruff: noqa: PLC0415
@@ -59,6 +61,7 @@ def start_quickly(config: Path | None, **flags: Any) -> None:
     settings = load_settings(config, **{"log_level": "warning", **flags})
     configure_logs(settings)
     warn_of_exposure(settings)
+    warn_of_variables()
     run(quickstart(settings))
 
 
@@ -133,12 +136,22 @@ def warn_of_exposure(settings: Settings) -> None:
         click.echo(f"WARNING: listening on {settings.host}, and whoever reaches it may do everything.", err=True)
 
 
+def warn_of_variables() -> None:
+    """On the log: a mistyped one would be the default without a word. Environments are shared, so it is no error."""
+    import structlog
+
+    log = structlog.get_logger(__name__)
+    for name, close in unknown_variables(os.environ, VARIABLES):
+        log.warning("a variable that is no setting", variable=name, **({"meant": close} if close else {}))
+
+
 async def _serve(settings: Settings) -> None:
     from storaged import daemon
     from storaged.logs import configure_logs
 
     configure_logs(settings)
     warn_of_exposure(settings)
+    warn_of_variables()
     await daemon.serve(settings, lambda url: click.echo(f"storaged listens on {url}", err=True))
 
 

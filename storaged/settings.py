@@ -2,7 +2,9 @@
 
 import os
 import tomllib
+from collections.abc import Collection, Iterator
 from contextvars import ContextVar
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,6 +16,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from storaged.errors import SettingsError
 
 GIB = 1 << 30
+PREFIX = "STORAGED_"
+# The file; what is told to tests is no business of a daemon that one of their shells starts.
+CONFIG_VARIABLE, TEST_PREFIX = "STORAGED_CONFIG", "STORAGED_TEST_"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -41,7 +46,7 @@ def _named(folder: Any) -> Any:
 class Settings(BaseSettings):
     """Each field is a TOML key, a variable `STORAGED_<FIELD>`, and, for those of `storaged serve`, a flag."""
 
-    model_config = SettingsConfigDict(env_prefix="STORAGED_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8001, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
@@ -120,7 +125,7 @@ class Settings(BaseSettings):
 
 def load_settings(config: Path | None = None, **flags: Any) -> Settings:
     """Settings from all their sources; flags that are None do not count. Raises SettingsError with all faults."""
-    named = os.environ.get("STORAGED_CONFIG")
+    named = os.environ.get(CONFIG_VARIABLE)
     token = TomlSource.path.set(config or (Path(named) if named else None))
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
@@ -130,6 +135,21 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
         TomlSource.path.reset(token)
     check_exposure(settings)
     return settings
+
+
+def unknown_variables(names: Collection[str], others: Collection[str]) -> Iterator[tuple[str, str | None]]:
+    """Those of the names of variables that look like a setting's and are none, each with a close one that is, or None.
+
+    `others` begin as those of settings do, and are somebody else's: the client's. Case does not count.
+    """
+    known = {f"{PREFIX}{field}".upper() for field in Settings.model_fields} | {CONFIG_VARIABLE}
+    # Without what all have in common, or all would be close.
+    tails = [name.removeprefix(PREFIX) for name in sorted(known)]
+    for name in sorted(names):
+        upper = name.upper()
+        if upper.startswith(PREFIX) and not upper.startswith(TEST_PREFIX) and upper not in known | {*others}:
+            close = get_close_matches(upper.removeprefix(PREFIX), tails, n=1)
+            yield name, f"{PREFIX}{close[0]}" if close else None
 
 
 def check_exposure(settings: Settings) -> None:

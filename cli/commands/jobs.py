@@ -13,11 +13,12 @@ from ..options import output_option, patience_options, url_option
 from ..render import terminal_width, write_json, write_lines
 from ..together import wait_for_each
 from ..tokens import ask_each, steer_each
+from ..typos import SuggestingGroup
 from ..waiting import Deadline, Patience
 from .jobs_list import list_jobs
 
 
-class JobsGroup(click.Group):
+class JobsGroup(SuggestingGroup):
     """Options where a subcommand should be are those of `list`, as `CodeChecker cmd serverside-tasks` takes them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

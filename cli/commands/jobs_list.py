@@ -21,6 +21,7 @@ from ..tokens import steer_each
 from ..waiting import Deadline, Patience, has_ended
 
 PAGE = 1000
+ANY = "*"
 CONFLICT = 409
 COLUMNS = (
     Column("STATUS", 9),
@@ -60,14 +61,15 @@ def list_jobs(
 ) -> None:
     """List jobs of all products, the newest first.
 
-    An option may have several values, which are alternatives; different options must all fit. Times: 2026-11-24,
+    An option may have several values, which are alternatives; different options must all fit. Of --token, --machine-id,
+    --type and --username case is ignored, and * (in quotes) stands for anything. Times: 2026-11-24,
     2026-11-24T08:30:00 (UTC), 2026:11:24:08:30:00, or how long ago: 90s, 30m, 2h, 7d.
 
     Plain output has a line for each job, its fields apart by tabs: token, status, kind, product, run, user, node,
     attempt, times at which it was enqueued, started and ended, summary.
 
-    Exit codes: 0; for exactly one --token: 0 completed, 4 failed, 8 not ended, 16 cancelled or dropped. With --await
-    as those of `jobs wait`; after --kill, cancelled counts as 0.
+    Exit codes: 0; for exactly one --token, without *: 0 completed, 4 failed, 8 not ended, 16 cancelled or dropped.
+    With --await as those of `jobs wait`; after --kill, cancelled counts as 0.
     """
     query = filter_query(filters)
     tokens = filters["token"]
@@ -130,11 +132,12 @@ def _replaced(chosen: Sequence[JsonObject], newer: Sequence[JsonObject]) -> list
 
 
 def _exit_code(found: Sequence[JsonObject], tokens: Sequence[str], *, awaits: bool, kill: bool) -> int:
-    unknown = sorted({*tokens} - {job["token"] for job in found})
+    whole = {token.lower() for token in tokens if ANY not in token}
+    unknown = sorted(whole - {job["token"] for job in found})
     if unknown:
         tell("\n".join(f"storectl: No job has the token {token} and fits the other filters." for token in unknown))
         return 1
-    if not awaits and (kill or len(tokens) != 1):
+    if not awaits and (kill or not whole or len(tokens) != 1):
         return 0
     good = {"completed", "cancelled"} if kill else {"completed"}
     return jobs_exit_code(["completed" if job["status"] in good else job["status"] for job in found])

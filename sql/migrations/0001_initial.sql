@@ -82,6 +82,9 @@ CREATE INDEX job_line ON job (product_id, run, id) WHERE status = 'enqueued' AND
 CREATE INDEX job_unfinished ON job (id) WHERE status IN ('allocated', 'enqueued', 'running');
 CREATE INDEX job_unsuccessful ON job (id) WHERE status IN ('failed', 'cancelled', 'dropped');
 CREATE INDEX job_running ON job (node) WHERE status = 'running';
+-- Lists by a name whose case is ignored. They tell the planner, too, how common each name is.
+CREATE INDEX job_node ON job (lower(node));
+CREATE INDEX job_user ON job (lower(username));
 -- With what the dashboard's percentiles over a day need: 250 blocks instead of 3800 for 33,000 jobs.
 CREATE INDEX job_finished ON job (finished_at) INCLUDE (status, enqueued_at, started_at) WHERE finished_at IS NOT NULL;
 

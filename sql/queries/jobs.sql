@@ -217,18 +217,33 @@ SELECT * FROM job_record WHERE token = :token
 -- name: read_jobs
 SELECT * FROM job_record WHERE id = ANY(:ids) ORDER BY id
 
+-- name: lower_names
+-- Which letters have a lower case is for the database's locale to say. As the text of an array they change all at once.
+SELECT lower(:nodes::text[]::text)::text[] AS nodes, lower(:users::text[]::text)::text[] AS users
+
 -- name: list_jobs
--- Conditions that are NULL, or empty where several values are meant, narrow nothing.
+-- Conditions that are NULL, or empty where several values are meant, narrow nothing. Tokens, nodes and users come in
+-- lower case, for which there are indexes, or as patterns of LIKE; kinds, which are few, always so.
 SELECT * FROM job_record
 WHERE
-    (cardinality(:tokens::text[]) = 0 OR token = ANY(:tokens::text[]))
-    AND (cardinality(:nodes::text[]) = 0 OR node = ANY(:nodes::text[]))
-    AND (cardinality(:kinds::text[]) = 0 OR kind = ANY(:kinds::text[]))
+    CASE
+        WHEN cardinality(:tokens::text[]) + cardinality(:tokens_like::text[]) = 0 THEN true
+        ELSE token = ANY(:tokens::text[])
+            OR (cardinality(:tokens_like::text[]) > 0 AND token LIKE ANY(:tokens_like::text[]))
+    END
+    AND CASE
+        WHEN cardinality(:nodes::text[]) + cardinality(:nodes_like::text[]) = 0 THEN true
+        ELSE (cardinality(:nodes::text[]) > 0 AND lower(node) = ANY(:nodes::text[]))
+            OR (cardinality(:nodes_like::text[]) > 0 AND node ILIKE ANY(:nodes_like::text[]))
+    END
+    AND (cardinality(:kinds::text[]) = 0 OR kind LIKE ANY(:kinds::text[]))
     AND (cardinality(:statuses::text[]) = 0 OR status = ANY(:statuses::text[]))
     AND (cardinality(:runs::text[]) = 0 OR run = ANY(:runs::text[]))
     AND CASE
-        WHEN cardinality(:users::text[]) = 0 AND NOT :no_user::boolean THEN true
-        ELSE username = ANY(:users::text[]) OR (:no_user::boolean AND username IS NULL)
+        WHEN cardinality(:users::text[]) + cardinality(:users_like::text[]) = 0 AND NOT :no_user::boolean THEN true
+        ELSE (cardinality(:users::text[]) > 0 AND lower(username) = ANY(:users::text[]))
+            OR (cardinality(:users_like::text[]) > 0 AND username ILIKE ANY(:users_like::text[]))
+            OR (:no_user::boolean AND username IS NULL)
     END
     AND CASE
         WHEN cardinality(:products::integer[]) = 0 AND NOT :no_product::boolean THEN true
@@ -324,6 +339,33 @@ WITH last_ended AS (
 )
 SELECT typical.seconds * greatest(line.jobs, (:position + 1 + busy.jobs - busy.slots) / busy.slots, 0)
 FROM typical, busy, line
+
+-- name: job_remaining
+-- Seconds until a running job ends: what those like it that were completed lately took beyond the time for which it has
+-- run already, in the median. Shorter ones tell nothing any more. Like it are those of its run, or, when there is none,
+-- those of its kind.
+WITH self AS (
+    SELECT kind, product_id, run, clock_timestamp() - started_at AS ran
+    FROM job
+    WHERE id = :id AND status = 'running'
+), last_ended AS (
+    SELECT status, kind, product_id, run, finished_at - started_at AS took
+    FROM job
+    WHERE finished_at IS NOT NULL
+    ORDER BY finished_at DESC
+    LIMIT :sample
+), alike AS (
+    SELECT
+        last_ended.took,
+        self.ran,
+        coalesce(last_ended.product_id = self.product_id AND last_ended.run = self.run, false) AS of_its_run
+    FROM last_ended
+    JOIN self ON self.kind = last_ended.kind
+    WHERE last_ended.status = 'completed'
+)
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM took - ran))
+FROM alike
+WHERE took > ran AND of_its_run = (SELECT bool_or(of_its_run) FROM alike)
 
 -- name: add_comment
 WITH commented AS (

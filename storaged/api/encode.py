@@ -31,8 +31,8 @@ class ProgressObject(TypedDict):
 class JobObject(TypedDict):
     """A job; `position` counts those ahead of one that waits, `result` depends on the kind.
 
-    `reason` is a word for why it failed or was dropped. `estimated_seconds` are about what it has to wait yet; null
-    when it does not wait, or nothing is known.
+    `reason` is a word for why it failed or was dropped. `estimated_seconds` are about what it has to wait yet,
+    or, when it runs, to run; null when it has ended, was asked to stop, or nothing is known.
     """
 
     token: str

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from http import HTTPStatus
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationInfo, field_validator
 from typing_extensions import TypedDict
 
 from storaged.api.encode import JobObject, job_object, json_bytes, json_response
 from storaged.api.keys import SERVICES, Services
-from storaged.api.params import AnyText, Id, LongText, Query, Time, read_json, read_query
+from storaged.api.params import AnyText, Id, LongText, Query, Time, check_storable, read_json, read_query
 from storaged.database.engine import DATABASE_SICK
 from storaged.errors import JobNotFound, NotRetryable
 from storaged.model import Job, JobKind, JobStatus, ProductId, Token
 from storaged.queue import jobs
-from storaged.queue.lists import JobFilter
+from storaged.queue.lists import ANY, JobFilter
 from storaged.queue.lists import list_jobs as list_page
 from storaged.store import products
 
@@ -34,6 +34,38 @@ LAST_EVENT_ID = re.compile(r"\d{1,18}", re.ASCII)
 RETRYABLE = {JobStatus.FAILED, JobStatus.DROPPED}
 
 
+# As CodeChecker filters its tasks.
+GLOB = "case is ignored, `*` stands for anything"
+KINDS = frozenset(JobKind)
+
+
+def check_kind(glob: str) -> str:
+    """The name of a kind, or a pattern; raises ValueError for another name: kinds are few, so that is a mistake."""
+    if ANY not in glob and glob.lower() not in KINDS:
+        raise ValueError(f"is no kind of job; there are {', '.join(JobKind)}")
+    return glob
+
+
+def _in_any_case(name: str) -> str:
+    """A regular expression for readers of the schema, which has no flags."""
+    return "".join(f"[{letter}{letter.upper()}]" if letter.isalpha() else letter for letter in name)
+
+
+KIND_PATTERN = rf"^([^\u0000]*\*[^\u0000]*|{'|'.join(map(_in_any_case, JobKind))})$"
+Kind = Annotated[
+    str, AfterValidator(check_storable), AfterValidator(check_kind), Field(json_schema_extra={"pattern": KIND_PATTERN})
+]
+
+
+def any_of(text: str) -> Any:
+    """A field of values of which a job may have any; none: it narrows nothing."""
+    return Field(default_factory=list, description=text)
+
+
+def moment(text: str) -> Any:
+    return Field(None, description=f"Jobs that {text}.")
+
+
 class WaitQuery(Query):
     wait: float = Field(0, ge=0)
     since: Id | None = None
@@ -44,27 +76,27 @@ class SinceQuery(Query):
 
 
 class JobQuery(Query):
-    token: list[AnyText] = Field(default_factory=list)
-    node: list[AnyText] = Field(default_factory=list)
-    kind: list[JobKind] = Field(default_factory=list)
-    status: list[JobStatus] = Field(default_factory=list)
-    run: list[AnyText] = Field(default_factory=list)
-    user: list[AnyText] = Field(default_factory=list)
-    no_user: bool = False
-    product: list[AnyText] = Field(default_factory=list)
-    no_product: bool = False
-    enqueued_after: Time | None = None
-    enqueued_before: Time | None = None
-    started_after: Time | None = None
-    started_before: Time | None = None
-    finished_after: Time | None = None
-    finished_before: Time | None = None
-    last_seen_after: Time | None = None
-    last_seen_before: Time | None = None
-    cancelled: bool | None = None
-    consumed: bool | None = None
-    after: Id | None = None
-    limit: int = Field(100, ge=1, le=1000)
+    token: list[AnyText] = any_of(f"Jobs by their tokens; {GLOB}.")
+    node: list[AnyText] = any_of(f"Jobs that run, or ran last, on these nodes; {GLOB}.")
+    kind: list[Kind] = any_of(f"Jobs of these kinds: {', '.join(JobKind)}; {GLOB}.")
+    status: list[JobStatus] = any_of("Jobs that are so.")
+    run: list[AnyText] = any_of("Jobs of these runs; case counts, and `*` is a character.")
+    user: list[AnyText] = any_of(f"Jobs that these users made; {GLOB}.")
+    no_user: bool = Field(False, description="Jobs that nobody known made, too, or only those.")
+    product: list[AnyText] = any_of("Jobs of the products of these endpoints; case counts.")
+    no_product: bool = Field(False, description="Jobs of no product, too, or only those.")
+    enqueued_after: Time | None = moment("were enqueued then or later")
+    enqueued_before: Time | None = moment("were enqueued then or before")
+    started_after: Time | None = moment("started then or later")
+    started_before: Time | None = moment("started then or before")
+    finished_after: Time | None = moment("ended then or later")
+    finished_before: Time | None = moment("ended then or before")
+    last_seen_after: Time | None = moment("were last marked alive then or later")
+    last_seen_before: Time | None = moment("were last marked alive then or before")
+    cancelled: bool | None = Field(None, description="Whether somebody asked the job to stop.")
+    consumed: bool | None = Field(None, description="Jobs that ended: whether somebody was told so.")
+    after: Id | None = Field(None, description="`next` of the page before.")
+    limit: int = Field(100, ge=1, le=1000, description="Jobs of a page.")
 
     @field_validator("enqueued_before", "started_before", "finished_before", "last_seen_before")
     @classmethod
@@ -80,7 +112,7 @@ class JobQuery(Query):
         """The filter, with the ids of the products that it names."""
         same = {field.name for field in fields(JobFilter)} & set(JobQuery.model_fields)
         return JobFilter(
-            tokens=[Token(token) for token in self.token],
+            tokens=self.token,
             nodes=self.node,
             kinds=self.kind,
             statuses=self.status,
@@ -250,15 +282,21 @@ def _answers(job: Job, since: int | None) -> bool:
 
 
 async def _with_place(services: Services, job: Job) -> JobObject:
-    """With its position, and how long it may wait yet, if it waits."""
-    if job.status is not JobStatus.ENQUEUED:
-        return job_object(job)
-    slots = services.settings.concurrent_jobs
-    async with services.engine.connect() as conn:
-        position = await jobs.position(conn, job)
-        # None: it was claimed just now.
-        seconds = None if position is None else await jobs.estimate(conn, job, position=position, node_slots=slots)
+    """With its position, and how long it has to wait yet, or to run."""
+    position, seconds = await _place(services, job)
     return job_object(job, position, None if seconds is None else round(seconds, 1))
+
+
+async def _place(services: Services, job: Job) -> tuple[int | None, float | None]:
+    if job.status not in {JobStatus.ENQUEUED, JobStatus.RUNNING} or job.cancel_requested:
+        return None, None
+    async with services.engine.connect() as conn:
+        if job.status is JobStatus.RUNNING:
+            return None, await jobs.remaining(conn, job)
+        position = await jobs.position(conn, job)
+        if position is None:  # it was claimed just now
+            return None, None
+        return position, await jobs.estimate(conn, job, position=position, node_slots=services.settings.concurrent_jobs)
 
 
 def _token(request: web.Request) -> Token:

@@ -303,6 +303,15 @@ async def estimate(conn: Connection, job: Job, *, position: int, node_slots: int
     return seconds
 
 
+async def remaining(conn: Connection, job: Job) -> float | None:
+    """About how many seconds a running job has to run yet.
+
+    None when it does not run, and when no job like it took as long as it has run: then nothing is known.
+    """
+    seconds: float | None = await QUERIES["job_remaining"].value(conn, id=job.id, sample=ESTIMATE_SAMPLE)
+    return seconds
+
+
 async def prune(conn: Connection, older_than: timedelta, *, limit: int = 1000) -> list[Token]:
     """Delete the jobs that ended so long ago, the oldest first, at most `limit` of them, and worn out keys.
 

@@ -36,8 +36,8 @@ from storaged.tasks import task_group
 log = structlog.get_logger(__name__)
 
 Execute = Callable[[Claim], Awaitable[None]]
-# Writes a job's end and says which it is.
-Settle = Callable[[Connection, Claim], Awaitable[JobStatus]]
+# Writes a job's end and says what it is.
+Settle = Callable[[Connection, Claim], Awaitable["End"]]
 Settled = Callable[[Claim, JobStatus], Awaitable[None]]
 
 # What is the upload's own fault: its job ends `failed`, and the message is for the person who stored.
@@ -59,6 +59,27 @@ FAULTS_OF_THE_SYSTEM: Mapping[type[Exception], Reason] = {
 SETTLE_AGAIN_SECONDS = 1.0
 # How long a stopping daemon tries to write down the ends of its jobs.
 LAST_WORDS_SECONDS = 5.0
+# Of what went wrong; the job's comment has it all, with each of a thousand files.
+LOGGED_CHARACTERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a job ended, and, when it failed or was dropped, of what kind the fault was, and what."""
+
+    status: JobStatus
+    reason: Reason | None = None
+    error: str | None = None
+
+    def log(self, claim: Claim) -> None:
+        """One line; that of a bad end is a warning."""
+        told = {"token": claim.token, "run": claim.run, "status": self.status}
+        if self.status not in {JobStatus.FAILED, JobStatus.DROPPED}:
+            log.info("job ended", **told)
+            return
+        error = self.error or ""
+        cut = error if len(error) <= LOGGED_CHARACTERS else f"{error[:LOGGED_CHARACTERS]}..."
+        log.warning("job ended", **told, reason=self.reason, error=cut)
 
 
 class Stop(Enum):
@@ -168,14 +189,14 @@ class Runner:
         try:
             settle = await self._attempt(claim)
             self._running[claim.lease_id].settling = True
-            status = await self._settle(claim, settle)
+            end = await self._settle(claim, settle)
         finally:
             self._running.pop(claim.lease_id, None)
             self._subscription.wake()
-        if status is not None:
-            log.info("job ended", token=claim.token, status=status)
-            self._metrics.job_settled(claim.kind, status, time.monotonic() - started)
-            await self._settled(claim, status)
+        if end is not None:
+            end.log(claim)
+            self._metrics.job_settled(claim.kind, end.status, time.monotonic() - started)
+            await self._settled(claim, end.status)
 
     async def _attempt(self, claim: Claim) -> Settle:
         """Execute the job and say how it is to be settled."""
@@ -210,7 +231,7 @@ class Runner:
             return self._shut_down
         return _cancel if running.stop is Stop.CANCEL else _leave
 
-    async def _settle(self, claim: Claim, settle: Settle) -> JobStatus | None:
+    async def _settle(self, claim: Claim, settle: Settle) -> End | None:
         """Write the job's end, again and again while the database is away; None when the lease was lost.
 
         An end that the database refuses for good, such as a comment that it cannot hold, is written without its words.
@@ -230,15 +251,19 @@ class Runner:
                 settle = _failing(comment, Reason.INTERNAL_ERROR)
             await asyncio.sleep(SETTLE_AGAIN_SECONDS)
 
-    async def _record_crash(self, conn: Connection, claim: Claim) -> JobStatus:
-        return await jobs.record_crash(conn, claim, limit=self._options.max_crashes)
+    async def _record_crash(self, conn: Connection, claim: Claim) -> End:
+        status = await jobs.record_crash(conn, claim, limit=self._options.max_crashes)
+        if status is not JobStatus.FAILED:
+            return End(status)
+        return End(status, Reason.WORKER_CRASHES, "worker processes died while they ran it")
 
-    async def _shut_down(self, conn: Connection, claim: Claim) -> JobStatus:
+    async def _shut_down(self, conn: Connection, claim: Claim) -> End:
         if self._options.retry_at_shutdown:
-            return await jobs.release(conn, claim, comment=f"{self._node} was stopped; the job was enqueued again.")
+            comment = f"{self._node} was stopped; the job was enqueued again."
+            return End(await jobs.release(conn, claim, comment=comment))
         comment = f"{self._node} was stopped before the job had ended; `storectl jobs retry` enqueues it again."
         await jobs.drop(conn, claim, comment=comment, heading=jobs.SHUTDOWN, reason=Reason.SHUTDOWN)
-        return JobStatus.DROPPED
+        return End(JobStatus.DROPPED, Reason.SHUTDOWN, comment)
 
     async def _stop_cancelled(self) -> None:
         """Stop the jobs that somebody asked to stop; a call that computes is killed with its process."""
@@ -271,7 +296,9 @@ class Runner:
             self._end(leases - beat.held, Stop.LEASE_LOST)
             for job in lost:
                 self._metrics.job_rescued(job.kind, job.status)
-                log.warning("a claim was lost on the way", token=job.token, run=job.run, status=job.status)
+                log.warning(
+                    "a claim was lost on the way", token=job.token, run=job.run, status=job.status, reason=job.reason
+                )
 
     def _end(self, leases: Iterable[UUID], reason: Stop) -> None:
         for lease in leases:
@@ -294,18 +321,18 @@ class Runner:
         await asyncio.wait(tasks)
 
 
-async def _completed(_conn: Connection, _claim: Claim) -> JobStatus:
+async def _completed(_conn: Connection, _claim: Claim) -> End:
     """The job completed itself, in the transaction of what it did."""
-    return JobStatus.COMPLETED
+    return End(JobStatus.COMPLETED)
 
 
-async def _leave(_conn: Connection, claim: Claim) -> JobStatus:
+async def _leave(_conn: Connection, claim: Claim) -> End:
     raise LeaseLost(f"Job {claim.token} is not held any more.")
 
 
-async def _cancel(conn: Connection, claim: Claim) -> JobStatus:
+async def _cancel(conn: Connection, claim: Claim) -> End:
     await jobs.cancel(conn, claim)
-    return JobStatus.CANCELLED
+    return End(JobStatus.CANCELLED)
 
 
 def _reason(reasons: Mapping[type[Exception], Reason], error: Exception) -> Reason:
@@ -313,16 +340,16 @@ def _reason(reasons: Mapping[type[Exception], Reason], error: Exception) -> Reas
 
 
 def _failing(comment: str, reason: Reason) -> Settle:
-    async def fail(conn: Connection, claim: Claim) -> JobStatus:
+    async def fail(conn: Connection, claim: Claim) -> End:
         await jobs.fail(conn, claim, comment=comment, reason=reason)
-        return JobStatus.FAILED
+        return End(JobStatus.FAILED, reason, comment)
 
     return fail
 
 
 def _dropping(comment: str, reason: Reason) -> Settle:
-    async def drop(conn: Connection, claim: Claim) -> JobStatus:
+    async def drop(conn: Connection, claim: Claim) -> End:
         await jobs.drop(conn, claim, comment=comment, reason=reason)
-        return JobStatus.DROPPED
+        return End(JobStatus.DROPPED, reason, comment)
 
     return drop

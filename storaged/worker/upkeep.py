@@ -37,7 +37,7 @@ class Upkeep:
         async with self.engine.connect() as conn:
             for job in await rescue.drop_own_orphans(conn, self.rescuer):
                 self.metrics.job_rescued(job.kind, job.status)
-                log.warning("orphaned job", token=job.token, run=job.run, status=job.status)
+                log.warning("orphaned job", token=job.token, run=job.run, status=job.status, reason=job.reason)
             await merge.sweep_dead_leases(conn)
         await self.spool.sweep_incoming()
 
@@ -53,7 +53,9 @@ class Upkeep:
                 continue
             for job in rescued:
                 self.metrics.job_rescued(job.kind, job.status)
-                log.warning("rescued a job of a dead node", token=job.token, run=job.run, status=job.status)
+                log.warning(
+                    "rescued a job of a dead node", token=job.token, run=job.run, status=job.status, reason=job.reason
+                )
 
     async def prune(self) -> None:
         """Again and again: old jobs, and uploads that nobody will ask for any more."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import plistlib
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ from tests.acceptance.calls import (
 )
 from tests.acceptance.conftest import run_sql
 from tests.acceptance.daemons import DaemonProcess
+from tests.acceptance.other_job import OTHER, add_other_job
 from tests.acceptance.uploads import SOURCE, many_reports, one_report, report, upload
 from tests.plists import event, place, plist
 
@@ -530,46 +532,78 @@ def test_a_job_is_read_by_its_token_and_listed_newest_first(zoo: DaemonProcess) 
     assert listed.index(tokens[1]) < listed.index(tokens[0])
 
 
-JOB_FILTERS = {
-    "token": ("{token}", NO_TOKEN),
-    "node": ("{node}", "elsewhere"),
-    "kind": ("store", "dummy"),
-    "status": ("completed", "running"),
-    "run": ("job%20filters", "another"),
-    "user": (None, "ann"),
-    "no_user": ("true", None),
-    "product": ("Default", None),
-    "no_product": (None, "true"),
-    **{f"{moment}_after": (FIRST, NEVER) for moment in ("enqueued", "started", "finished", "last_seen")},
-    **{f"{moment}_before": (NEVER, FIRST) for moment in ("enqueued", "started", "finished", "last_seen")},
-    "cancelled": ("false", "true"),
-    "consumed": ("true", "false"),
-}
+# What keeps a store of now and leaves the other job out, and the other way round.
+JOB_FILTERS: list[tuple[str, str]] = [
+    ("token={token}", f"token={OTHER}"),
+    ("token={TOKEN}", f"token={OTHER[:-3].upper()}*"),
+    ("node={node}", "node=ELSEWHERE%3A1"),
+    ("node=127*", "node=*where*"),
+    ("kind=store", "kind=Delete_Run"),
+    ("kind=St*", "kind=delete*&kind=dummy"),
+    ("status=completed", "status=cancelled"),
+    ("run=job%20filters", ""),
+    ("no_user=true", "user=ann"),
+    ("no_user=true", "user=bob&user=*N"),
+    ("product=Default", "no_product=true"),
+    ("cancelled=false", "cancelled=true"),
+    ("consumed=true", "consumed=false"),
+    *(
+        (f"{moment}_after={{yesterday}}", f"{moment}_before={{yesterday}}")
+        for moment in ("enqueued", "started", "finished", "last_seen")
+    ),
+]
 
 
 @pytest.fixture(scope="module")
-def filtered(zoo: DaemonProcess) -> Any:
-    """A completed job whose end was told, and noted as that."""
+def filtered(zoo: DaemonProcess, shared_database_url: str) -> Any:
+    """A completed job whose end was told, and noted as that; beside it the other job."""
     token = store(zoo, "job filters", one_report(1))
     until_ended(zoo, token)
     eventually(lambda: get_job(zoo, token)["consumed"])
+    add_other_job(shared_database_url)
     return get_job(zoo, token)
 
 
-@pytest.mark.parametrize("name", JOB_FILTERS)
-def test_each_filter_of_jobs_keeps_a_job_and_leaves_it_out(zoo: DaemonProcess, filtered: Any, name: str) -> None:
-    def kept(value: str) -> bool:
-        value = value.format(token=filtered["token"], node=filtered["node"].replace(":", "%3A"))
-        found = get(zoo, f"/api/v1/jobs?limit=1000&{name}={value}")["jobs"]
-        return filtered["token"] in [job["token"] for job in found]
+def tokens_of(zoo: DaemonProcess, filtered: Any, *filters: str) -> set[str]:
+    values = {
+        "token": filtered["token"],
+        "TOKEN": filtered["token"].upper(),
+        "node": quote(filtered["node"]),
+        "yesterday": quote((datetime.now(UTC) - timedelta(days=1)).isoformat()),
+    }
+    query = "&".join(["limit=1000", *filter(None, filters)]).format(**values)
+    return {job["token"] for job in get(zoo, f"/api/v1/jobs?{query}")["jobs"]}
 
-    keeping, excluding = JOB_FILTERS[name]
-    assert keeping is None or kept(keeping)
-    assert excluding is None or not kept(excluding)
+
+@pytest.mark.parametrize(("ours", "theirs"), JOB_FILTERS)
+def test_each_filter_of_jobs_keeps_one_and_leaves_the_other_out(
+    zoo: DaemonProcess, filtered: Any, ours: str, theirs: str
+) -> None:
+    both = {filtered["token"], OTHER}
+    assert tokens_of(zoo, filtered, ours) & both == {filtered["token"]}
+    assert not theirs or tokens_of(zoo, filtered, theirs) & both == {OTHER}
+
+
+def test_filters_of_jobs_narrow_each_other(zoo: DaemonProcess, filtered: Any) -> None:
+    ours = {one.partition("=")[0]: one for one, _ in JOB_FILTERS}
+    assert tokens_of(zoo, filtered, *ours.values()) == {filtered["token"]}
+    theirs = {other.partition("=")[0]: other for _, other in JOB_FILTERS}
+    assert tokens_of(zoo, filtered, *theirs.values()) == {OTHER}
+    for one, other in JOB_FILTERS:
+        if other:
+            kept = [way for name, way in ours.items() if name != one.partition("=")[0]]
+            assert tokens_of(zoo, filtered, *kept, other) == set(), other
+
+
+def test_no_user_and_no_product_widen_what_is_named_beside_them(zoo: DaemonProcess, filtered: Any) -> None:
+    both = {filtered["token"], OTHER}
+    assert tokens_of(zoo, filtered, "user=ann", "no_user=true") & both == both
+    assert tokens_of(zoo, filtered, "product=Default", "no_product=true") & both == both
 
 
 def test_no_filter_of_jobs_is_left_untried() -> None:
-    assert JOB_FILTERS.keys() == JobQuery.model_fields.keys() - {"after", "limit"}
+    tried = {part.partition("=")[0] for way in JOB_FILTERS for one in way for part in one.split("&") if part}
+    assert tried == JobQuery.model_fields.keys() - {"after", "limit"}
 
 
 def test_jobs_are_filtered_by_status_and_product(zoo: DaemonProcess) -> None:
@@ -712,6 +746,7 @@ def test_a_parameter_that_an_endpoint_does_not_know_is_refused(zoo: DaemonProces
         ("/api/v1/jobs?started_after=0001-01-01T00:00:00%2B10:00", "query/started_after"),
         (f"/api/v1/jobs?after={2**63}", "query/after"),
         ("/api/v1/jobs?status=dead", "query/status/0"),
+        ("/api/v1/jobs?kind=store&kind=stor", "query/kind/1"),
         ("/api/v1/jobs?limit=1001", "query/limit"),
     ],
 )

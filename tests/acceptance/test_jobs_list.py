@@ -12,9 +12,9 @@ from storaged_cli.job_filters import FLAGS, LISTS, MOMENTS
 from tests.acceptance.calls import eventually, get_job, store, until_ended
 from tests.acceptance.conftest import run_sql
 from tests.acceptance.daemons import DaemonProcess, clean_environment, running_daemon
+from tests.acceptance.other_job import OTHER, add_other_job
 from tests.acceptance.uploads import one_report
 
-LATER, EARLIER = "2100:01:01", "2000:01:01:00:00:00"
 DUMMY = """
 INSERT INTO job (token, kind, product_id, run, username, summary, arguments, status, enqueued_at)
 VALUES ($1, 'dummy', NULL, NULL, 'ann', 'Dummy', '{"seconds": 600, "fail": false}', 'enqueued', now())
@@ -30,11 +30,12 @@ def daemon(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def stored(daemon: DaemonProcess, shared_database_url: str) -> Any:
-    """A completed store whose end was told; beside it a dummy job of ann that takes ten minutes."""
+    """A completed store whose end was told; beside it a dummy job of ann that takes ten minutes, and the other job."""
     token = store(daemon, STORED, one_report())
     until_ended(daemon, token)
     eventually(lambda: bool(get_job(daemon, token)["consumed"]))
     run_sql(shared_database_url, DUMMY, WAITING)
+    add_other_job(shared_database_url)
     return get_job(daemon, token)
 
 
@@ -54,47 +55,59 @@ def tokens(daemon: DaemonProcess, *args: str) -> set[str]:
     return {job["token"] for job in json.loads(result.stdout)}
 
 
-# Options that keep the store, and those that leave it out.
-OPTIONS: dict[str, tuple[list[str] | None, list[str] | None]] = {
-    "--token": (["{token}", WAITING], [WAITING]),
-    "--machine-id": (["{node}", "other"], ["other"]),
-    "--type": (["store", "dummy"], ["dummy"]),
-    "--status": (["failed", "completed"], ["failed", "dropped"]),
-    "--username": (None, ["ann", "bob"]),
-    "--no-username": ([], None),
-    "--product": (["Default"], None),
-    "--no-product": (None, []),
-    "--run": ([STORED], ["another"]),
-    "--only-cancelled": (None, []),
-    "--no-cancelled": ([], None),
-    "--only-consumed": ([], None),
-    "--no-consumed": (None, []),
-    **{f"--{moment}-after": (["1h"], [LATER]) for moment in MOMENTS},
-    **{f"--{moment}-before": ([LATER], [EARLIER]) for moment in MOMENTS},
-}
+# What keeps the store and leaves the other job out, and the other way round.
+WAYS: list[tuple[list[str], list[str]]] = [
+    (["--token", "{token}", WAITING], ["-t", OTHER, WAITING]),
+    (["--token", "{TOKEN}"], ["-t", f"{OTHER[:20].upper()}*"]),
+    (["--machine-id", "{node}", "nowhere"], ["--machine-id", "elsewhere:1"]),
+    (["--machine-id", "127*"], ["--machine-id", "ELSE*:1", "nowhere"]),
+    (["--type", "Store", "dummy"], ["--type", "delete_run"]),
+    (["--type", "st*"], ["--type", "*_RUN"]),
+    (["--status", "failed", "completed"], ["--status", "failed", "CANCELLED"]),
+    (["--no-username"], ["--username", "bob", "ann"]),
+    (["--no-username"], ["--username", "A*"]),
+    (["--product", "Default"], ["--no-product"]),
+    (["--no-cancelled"], ["--only-cancelled"]),
+    (["--only-consumed"], ["--no-consumed"]),
+    *(([f"--{moment}-after", "1d"], [f"--{moment}-before", "1d"]) for moment in MOMENTS),
+]
+RUN = ["--run", "another", STORED]
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_each_option_keeps_a_job_and_leaves_it_out(daemon: DaemonProcess, stored: Any, option: str) -> None:
-    def kept(values: list[str]) -> bool:
-        shown = [value.format(token=stored["token"], node=stored["node"]) for value in values]
-        return stored["token"] in tokens(daemon, option, *shown)
+def arguments(stored: Any, *options: list[str]) -> list[str]:
+    values = {"token": stored["token"], "TOKEN": stored["token"].upper(), "node": stored["node"]}
+    return [value.format(**values) for option in options for value in option]
 
-    keeping, excluding = OPTIONS[option]
-    assert keeping is None or kept(keeping)
-    assert excluding is None or not kept(excluding)
+
+@pytest.mark.parametrize(("ours", "theirs"), WAYS, ids=[f"{ours[0]} {theirs[0]}" for ours, theirs in WAYS])
+def test_each_option_keeps_one_job_and_leaves_the_other_out(
+    daemon: DaemonProcess, stored: Any, ours: list[str], theirs: list[str]
+) -> None:
+    both = {stored["token"], OTHER}
+    assert tokens(daemon, *arguments(stored, ours)) & both == {stored["token"]}
+    assert tokens(daemon, *arguments(stored, theirs)) & both == {OTHER}
+
+
+def test_a_run_is_named_as_it_is(daemon: DaemonProcess, stored: Any) -> None:
+    assert tokens(daemon, *RUN) == {stored["token"]}
+    assert tokens(daemon, "--run", STORED.upper()) == set()
+    assert tokens(daemon, "--run", f"{STORED[:3]}*") == set()
 
 
 def test_no_option_is_left_untried() -> None:
     times = {f"--{moment}-{side}" for moment in MOMENTS for side in ("after", "before")}
-    assert OPTIONS.keys() == {names[-1] for names, *_ in LISTS} | {name for name, *_ in FLAGS} | times
+    tried = {RUN[0], *(option[0] for way in WAYS for option in way)} - {"-t"}
+    assert tried == {names[-1] for names, *_ in LISTS} | {name for name, *_ in FLAGS} | times
 
 
 def test_options_narrow_each_other(daemon: DaemonProcess, stored: Any) -> None:
-    assert tokens(daemon, "--type", "store", "--only-consumed", "--finished-after", "1h", "--run", STORED) == {
-        stored["token"]
-    }
-    assert tokens(daemon, "--type", "store", "--username", "ann") == set()
+    ours = {way[0][0]: way[0] for way in WAYS} | {"--run": RUN}
+    assert tokens(daemon, *arguments(stored, *ours.values())) == {stored["token"]}
+    theirs = {way[1][0]: way[1] for way in WAYS}
+    assert tokens(daemon, *arguments(stored, *theirs.values())) == {OTHER}
+    for one, other in WAYS:
+        others = [way for name, way in ours.items() if name != one[0]]
+        assert tokens(daemon, *arguments(stored, *others, other)) == set(), other
 
 
 def test_with_one_token_the_exit_code_tells_the_state(daemon: DaemonProcess, stored: Any) -> None:
@@ -104,6 +117,9 @@ def test_with_one_token_the_exit_code_tells_the_state(daemon: DaemonProcess, sto
     assert storectl(daemon, "jobs", "-t", failed).returncode == 4
     assert storectl(daemon, "jobs", "-t", failed, stored["token"]).returncode == 0
     assert storectl(daemon, "jobs", "--status", "failed").returncode == 0
+    # A part of a token may be that of several jobs.
+    assert storectl(daemon, "jobs", "-t", f"{failed[:60]}*").returncode == 0
+    assert storectl(daemon, "jobs", "-t", failed.upper()).returncode == 4
     unknown = storectl(daemon, "jobs", "-t", "0" * 64)
     assert unknown.returncode == 1
     assert f"No job has the token {'0' * 64}" in unknown.stderr

@@ -555,6 +555,24 @@ def test_a_wait_that_is_over_answers_with_the_job_as_it_is(
     assert get_job(shared_daemon, token, "?wait=0.2")["status"] == "enqueued"
 
 
+LONG_AGO = """
+INSERT INTO job (token, kind, summary, status, enqueued_at, started_at, finished_at)
+VALUES ($1, 'dummy', 'dummy', 'completed', now() - interval '2 h', now() - interval '2 h', now() - interval '1 h')
+"""
+
+
+def test_a_running_job_tells_about_when_it_ends_and_one_that_stops_does_not(
+    shared_daemon: DaemonProcess, shared_database_url: str
+) -> None:
+    run_sql(shared_database_url, LONG_AGO, "e" * 64)
+    token = dummy(shared_database_url, 600)
+    running = until_status(shared_daemon, token, "running")
+    assert 3500 < running["estimated_seconds"] <= 3600
+    call(shared_daemon, "POST", f"/api/v1/jobs/{token}/cancel")
+    assert get_job(shared_daemon, token)["estimated_seconds"] is None
+    assert until_ended(shared_daemon, token)["estimated_seconds"] is None
+
+
 def events_of(stream: http.client.HTTPResponse) -> Iterator[tuple[str, Any]]:
     """Id and job of each event, until the stream ends."""
     for line in stream:
@@ -735,6 +753,41 @@ def test_a_job_that_the_daemon_was_given_without_hearing_of_it_does_not_run_for_
         assert "the connection broke before it heard of it" in texts(job)
         ended = until_ended(daemon, held)
         assert (ended["status"], ended["attempt"]) == ("completed", 1)
+
+
+# What the log tells
+
+
+def log_lines(daemon: DaemonProcess) -> list[Any]:
+    """The log of a daemon that writes JSON; what is no JSON is no log line."""
+    lines = daemon.log.read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def test_the_log_tells_why_a_job_failed(database_url: str, tmp_path: Path) -> None:
+    with running_daemon(database_url, tmp_path, testing=True, log_format="json", grace_seconds=0) as daemon:
+        good, bad = store(daemon, "good", one_report(1)), store(daemon, "bad", b"no zip")
+        until_ended(daemon, good)
+        comment = until_ended(daemon, bad)["comments"][-1]["text"]
+        stopped = dummy(database_url, 600)
+        until_status(daemon, stopped, "running")
+        daemon.stop()
+        ends = {line["token"]: line for line in log_lines(daemon) if line["event"] == "job ended"}
+    assert (ends[good]["level"], ends[good]["status"], "reason" in ends[good]) == ("info", "completed", False)
+    assert (ends[bad]["level"], ends[bad]["status"], ends[bad]["reason"]) == ("warning", "failed", "bad-archive")
+    assert ends[bad]["run"] == "bad"
+    assert ends[bad]["error"] in comment
+    assert (ends[stopped]["status"], ends[stopped]["reason"]) == ("dropped", "shutdown")
+
+
+def test_a_variable_that_is_no_setting_is_logged_and_does_not_keep_it_from_serving(
+    database_url: str, tmp_path: Path
+) -> None:
+    with running_daemon(database_url, tmp_path, log_format="json", worker=7, url="elsewhere/Default") as daemon:
+        told = [line for line in log_lines(daemon) if line["event"] == "a variable that is no setting"]
+    assert [(line["level"], line["variable"], line["meant"]) for line in told] == [
+        ("warning", "STORAGED_WORKER", "STORAGED_WORKERS")
+    ]
 
 
 # Refusing to serve

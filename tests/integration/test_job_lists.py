@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import Any
@@ -13,7 +13,7 @@ from storaged.database.engine import Engine, open_connection
 from storaged.database.sql import Connection, planned_anew
 from storaged.model import Job, JobKind, JobStatus, Token
 from storaged.queue.jobs import ESTIMATE_SAMPLE, FAR
-from storaged.queue.lists import QUERIES, JobFilter, list_jobs
+from storaged.queue.lists import QUERIES, JobFilter, conditions, list_jobs
 from tests.integration.queue_scenes import DEFAULT, add_product, enqueue
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -80,8 +80,14 @@ FILTERS: list[tuple[dict[str, Any], Expected]] = [
         {"tokens": [Token(f"{n:064x}") for n in range(1, 30, 4)]},
         lambda job: int(job.token, 16) in range(1, 30, 4),
     ),
+    ({"tokens": [f"{46:064X}", f"{12:064x}"]}, lambda job: int(job.token, 16) in {46, 12}),
+    ({"tokens": ["*D", f"{12:064x}"]}, lambda job: job.token.endswith("d") or int(job.token, 16) == 12),
     ({"nodes": ["node 1"]}, lambda job: job.node == "node 1"),
+    ({"nodes": ["NODE 1"]}, lambda job: job.node == "node 1"),
+    ({"nodes": ["N*0", "nothing"]}, lambda job: job.node == "node 0"),
     ({"kinds": [JobKind.DUMMY]}, lambda job: job.kind is JobKind.DUMMY),
+    ({"kinds": ["Dummy"]}, lambda job: job.kind is JobKind.DUMMY),
+    ({"kinds": ["S*E", "delete*"]}, lambda job: job.kind is JobKind.STORE),
     (
         {"statuses": [JobStatus.ENQUEUED, JobStatus.RUNNING]},
         lambda job: job.status in {JobStatus.ENQUEUED, JobStatus.RUNNING},
@@ -89,6 +95,10 @@ FILTERS: list[tuple[dict[str, Any], Expected]] = [
     ({"statuses": [JobStatus.FAILED]}, lambda job: job.status is JobStatus.FAILED),
     ({"runs": [f"run {n}" for n in range(20)]}, lambda job: job.run in {f"run {n}" for n in range(20)}),
     ({"users": ["ann"]}, lambda job: job.username == "ann"),
+    ({"users": ["ANN", "nobody"]}, lambda job: job.username == "ann"),
+    ({"users": ["*B"]}, lambda job: job.username == "bob"),
+    ({"users": ["*"]}, lambda job: job.username is not None),
+    ({"users": ["B*"], "no_user": True}, lambda job: job.username in {"bob", None}),
     ({"no_user": True}, lambda job: job.username is None),
     ({"users": ["ann"], "no_user": True}, lambda job: job.username in {"ann", None}),
     ({"products": [DEFAULT]}, lambda job: job.product == "Default"),
@@ -127,6 +137,24 @@ def test_every_filter_is_tried() -> None:
     assert {name for where, _ in FILTERS for name in where} == {field.name for field in fields(JobFilter)}
 
 
+@pytest.mark.parametrize("name", ["an%", "an_", "a_n", r"ann\\", "", "a n n", '"', "{}", "NULL", "ann,bob"])
+async def test_a_name_with_signs_of_the_database_is_only_a_name(engine: Engine, scene: list[Job], name: str) -> None:
+    for field in ("tokens", "nodes", "users", "kinds"):
+        assert await listed(engine, **{field: [name]}) == []
+        assert await listed(engine, **{field: [f"{name}**{name}x"]}) == []
+    async with engine.begin() as conn:
+        await conn.execute("UPDATE job SET username = $1 WHERE token = $2", name, scene[0].token)
+    assert await listed(engine, users=[name]) == [scene[0].token]
+    assert await listed(engine, users=[f"*{name}", "ann"]) == await listed(engine, users=[f"*{name}*", "Ann"])
+
+
+async def test_a_name_with_other_letters_is_found_as_it_is_written(engine: Engine, scene: list[Job]) -> None:
+    async with engine.begin() as conn:
+        await conn.execute("UPDATE job SET username = 'Ärön', node = 'Ω-1' WHERE token = $1", scene[3].token)
+    assert await listed(engine, users=["Ärön"], nodes=["Ω-1"]) == [scene[3].token]
+    assert await listed(engine, users=["*Ä*ÖN", "Är*N"], nodes=["Ω*"]) == [scene[3].token]
+
+
 async def test_filters_narrow_each_other(engine: Engine, scene: list[Job]) -> None:
     for (one, of_one), (two, of_two) in combinations(FILTERS, 2):
         if (
@@ -156,14 +184,20 @@ OLDEST = """
 INSERT INTO job (token, kind, product_id, run, summary, status, enqueued_at)
 SELECT repeat(digit, 64), 'store', 1, 'run 0', 'Job', 'enqueued', now() FROM unnest(ARRAY['f', 'e']) AS digit
 """
+BEGIN = """
+UPDATE job SET status = 'running', lease_id = gen_random_uuid(), node = 'n', node_instance = gen_random_uuid()
+WHERE token = repeat('f', 64)
+"""
 FLOOD = """
 INSERT INTO job (
-    token, kind, product_id, run, summary, status, username, enqueued_at, started_at, finished_at, consumed
+    token, kind, product_id, run, summary, status, username, node, enqueued_at, started_at, finished_at, consumed
 )
 SELECT
     lpad(to_hex(n), 64, '0'), 'store',
     CASE WHEN n % 2 = 0 THEN 1 END, CASE WHEN n % 2 = 0 THEN 'run ' || n % 300 END, 'Job',
-    CASE WHEN n % 500 = 0 THEN 'failed' ELSE 'completed' END, 'user ' || n % 10,
+    CASE WHEN n % 500 = 0 THEN 'failed' ELSE 'completed' END,
+    CASE WHEN n % 1000 = 7 THEN 'rare' ELSE 'user ' || n % 10 END,
+    CASE WHEN n % 10000 = 7 THEN 'lone' ELSE 'node ' || n % 2 END,
     now() - n * interval '1 second', now() - n * interval '1 second', now() - n * interval '1 second', n % 4 = 0
 FROM generate_series(100000, 1, -1) AS n
 """
@@ -190,39 +224,45 @@ async def touched(conn: Connection, query: str, **values: Any) -> int:
 async def blocks(conn: Connection, where: JobFilter, after_id: int | None) -> int:
     """What one page of the list touches."""
     async with planned_anew(conn):
-        return await touched(conn, "list_jobs", **asdict(where), limit=100, after_id=after_id)
+        return await touched(conn, "list_jobs", **await conditions(conn, where), limit=100, after_id=after_id)
 
 
-@pytest.mark.parametrize(
-    "where",
-    [
-        JobFilter(),
-        JobFilter(statuses=[JobStatus.COMPLETED]),
-        JobFilter(consumed=True),
-        JobFilter(users=["user 3"]),
-        JobFilter(no_product=True, cancelled=False, finished_before=datetime(2100, 1, 1, tzinfo=UTC)),
-    ],
-    ids=["all", "status", "consumed", "user", "several"],
-)
-async def test_each_page_of_a_hundred_thousand_jobs_costs_the_same(flooded: Connection, where: JobFilter) -> None:
+MANY = {
+    "all": JobFilter(),
+    "status": JobFilter(statuses=[JobStatus.COMPLETED]),
+    "consumed": JobFilter(consumed=True),
+    "user": JobFilter(users=["User 3"]),
+    "users": JobFilter(users=["U*3"]),
+    "node": JobFilter(nodes=["Node 1"]),
+    "nodes": JobFilter(nodes=["*1"]),
+    "kinds": JobFilter(kinds=["st*"]),
+    "tokens": JobFilter(tokens=["*7"]),
+    "several": JobFilter(no_product=True, cancelled=False, finished_before=datetime(2100, 1, 1, tzinfo=UTC)),
+}
+FEW = {
+    "waiting": JobFilter(statuses=[JobStatus.ENQUEUED]),
+    "unfinished": JobFilter(statuses=[JobStatus.ENQUEUED, JobStatus.RUNNING]),
+    "dropped": JobFilter(statuses=[JobStatus.DROPPED, JobStatus.CANCELLED]),
+    "token": JobFilter(tokens=["f" * 64]),
+    "token in upper case": JobFilter(tokens=["F" * 64]),
+    "rare user": JobFilter(users=["Rare"]),
+    "unknown user": JobFilter(users=["nobody"], nodes=["node 0"]),
+    "rare node": JobFilter(nodes=["Lone"]),
+}
+
+
+async def test_each_page_of_a_hundred_thousand_jobs_costs_the_same(flooded: Connection) -> None:
     newest = await flooded.fetchval("SELECT max(id) FROM job")
-    costs = [await blocks(flooded, where, after) for after in (None, newest - 30_000, newest - 60_000, newest - 90_000)]
-    assert max(costs) <= 1.5 * min(costs), costs
+    starts = (None, newest - 30_000, newest - 60_000, newest - 90_000)
+    for name, where in MANY.items():
+        costs = [await blocks(flooded, where, after) for after in starts]
+        assert max(costs) <= 1.5 * min(costs), (name, costs)
 
 
-@pytest.mark.parametrize(
-    "where",
-    [
-        JobFilter(statuses=[JobStatus.ENQUEUED]),
-        JobFilter(statuses=[JobStatus.ENQUEUED, JobStatus.RUNNING]),
-        JobFilter(statuses=[JobStatus.DROPPED, JobStatus.CANCELLED]),
-        JobFilter(tokens=[Token("f" * 64)]),
-    ],
-    ids=["waiting", "unfinished", "dropped", "token"],
-)
-async def test_to_find_the_few_it_does_not_read_the_many(flooded: Connection, where: JobFilter) -> None:
+async def test_to_find_the_few_it_does_not_read_the_many(flooded: Connection) -> None:
     whole = await flooded.fetchval("SELECT pg_relation_size('job') / current_setting('block_size')::bigint")
-    assert await blocks(flooded, where, None) < whole / 10
+    for name, where in FEW.items():
+        assert await blocks(flooded, where, None) < whole / 10, name
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
@@ -234,3 +274,7 @@ async def test_where_a_job_stands_is_known_without_a_look_at_the_jobs_that_ended
     assert await touched(flooded, "job_position", id=last, most=FAR) < 50
     values = {"position": 1, "node_slots": 4, "most": FAR, "sample": ESTIMATE_SAMPLE}
     assert await touched(flooded, "job_estimate", id=last, **values) < 50
+    # The last hundred to end are read, for what they were.
+    await flooded.execute(BEGIN)
+    begun = await flooded.fetchval("SELECT id FROM job WHERE status = 'running'")
+    assert await touched(flooded, "job_remaining", id=begun, sample=ESTIMATE_SAMPLE) < 150

@@ -382,6 +382,41 @@ async def test_the_estimate_goes_by_the_median_of_jobs_done_by_slots_and_by_the_
     assert await estimates(first[2], line[0], line[4]) == [5.0, 15.0, 50.0]
 
 
+DONE_LATELY = """
+INSERT INTO job (token, kind, product_id, run, summary, status, started_at, finished_at)
+SELECT
+    lpad(to_hex(n), 64, '0'), kind, 1, run, 'Job', status,
+    now() - interval '1 hour', now() - interval '1 hour' + took * interval '1 second'
+FROM (VALUES
+    (1, 'store', 'a', 'completed', 10), (2, 'store', 'a', 'completed', 300), (3, 'store', 'a', 'completed', 340),
+    (4, 'store', 'a', 'failed', 9000), (5, 'store', 'b', 'completed', 1000), (6, 'delete_run', 'c', 'completed', 7000)
+) AS done (n, kind, run, status, took)
+"""
+
+
+async def test_a_running_job_is_taken_to_end_as_those_like_it_that_took_longer_than_it_has_run(engine: Engine) -> None:
+    known, new, waiting = await enqueue(engine, "a"), await enqueue(engine, "new"), await enqueue(engine, "a")
+    assert len(await claim(engine, 5)) == 2
+
+    async def remaining(job: Job, ran: int) -> int | None:
+        """In tens of seconds: some time passes before the database looks at its clock."""
+        async with engine.begin() as conn:
+            await conn.execute(
+                "UPDATE job SET started_at = clock_timestamp() - $2 * interval '1 s' WHERE id = $1", job.id, ran
+            )
+            seconds = await jobs.remaining(conn, job)
+            return None if seconds is None else round(seconds / 10)
+
+    assert await remaining(known, 0) is None
+    async with engine.begin() as conn:
+        await conn.execute(DONE_LATELY)
+    # Of its run: 10, 300 and 340 s at first, then the longer two, then none. Of its kind: 1000 s, too.
+    assert [await remaining(known, ran) for ran in (0, 100, 310, 400)] == [30, 22, 3, None]
+    assert [await remaining(new, ran) for ran in (0, 200, 400, 2000)] == [32, 14, 60, None]
+    async with engine.connect() as conn:
+        assert await jobs.remaining(conn, waiting) is None
+
+
 async def test_consumed_is_noted_only_of_a_job_that_ended(engine: Engine) -> None:
     job = await enqueue(engine)
     async with engine.connect() as conn:

@@ -410,6 +410,12 @@ def test_a_job_that_waits_is_shown_with_its_place_in_the_queue(daemon: Daemon) -
     assert "Cancel    asked for; it ends at its next step" in lines
 
 
+def test_a_job_that_runs_is_shown_with_when_it_ends(daemon: Daemon) -> None:
+    daemon.add_job(status="running", position=None, estimated_seconds=7.6)
+    lines = storectl(daemon, "jobs", "show", TOKEN, "-o", "table").stdout.splitlines()
+    assert "Ends      in about 8 s" in lines
+
+
 RESULT = {
     "reports": 30,
     "new": 20,

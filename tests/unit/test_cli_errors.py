@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import urllib3
+from click.testing import CliRunner
 from storaged_cli import errors
 from storaged_cli.address import Tls, parse_address
 from storaged_cli.answers import explain, read_answer
 from storaged_cli.errors import EXIT_CODES, NotADaemon, Refused, StorectlError, Unavailable, Unreachable, Usage
+from storaged_cli.main import main
 from storaged_cli.metadata import run_name
 from storaged_cli.retries import Backoff, is_busy, is_passing, persist, read_retry_after
 from storaged_cli.scan import ReportFolder
@@ -102,6 +104,27 @@ def test_a_suggested_command_names_the_address_only_where_it_must(monkeypatch: p
     assert parse_address("other/Shop", Tls(ca_file="a b.pem", insecure=True)).flag == " --ca-file 'a b.pem' --insecure"
     monkeypatch.setenv("STORAGED_CA_FILE", "a b.pem")
     assert parse_address("other/Shop").flag == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("job list", "No such command 'job'. Did you mean jobs?"),
+        ("jobs shwo 0", "No such command 'shwo'. Did you mean show?"),
+        ("jobs can 0", "Did you mean cancel?"),
+        ("product lst", "Did you mean list?"),
+        ("jobs --statsu failed", "--status"),
+        ("jobs list --onyl-cancelled", "--only-cancelled"),
+    ],
+)
+def test_what_is_mistyped_is_told_with_what_is_meant(typed: str, told: str) -> None:
+    result = CliRunner().invoke(main, typed.split())
+    assert result.exit_code == 2
+    assert told in result.output
+
+
+def test_what_is_like_nothing_suggests_nothing() -> None:
+    assert CliRunner().invoke(main, ["jobs", "xyzzy"]).output.endswith("Error: No such command 'xyzzy'.\n")
 
 
 def test_a_password_in_the_url_is_sent_and_never_shown() -> None:

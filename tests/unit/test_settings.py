@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from storaged_cli.address import VARIABLES
 
 from storaged.errors import SettingsError
-from storaged.settings import Settings, load_settings
+from storaged.settings import Settings, load_settings, unknown_variables
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -72,3 +73,32 @@ def test_every_setting_is_documented_with_its_default() -> None:
         name for name, field in Settings.model_fields.items() if f"| `{name}` |" not in text or not field.description
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("STORAGED_WORKER", "STORAGED_WORKERS"),
+        ("STORAGED_NODEID", "STORAGED_NODE_ID"),
+        ("storaged_databse_url", "STORAGED_DATABASE_URL"),
+        ("STORAGED_CONFG", "STORAGED_CONFIG"),
+        ("STORAGED_ZZZ", None),
+        ("STORAGED_", None),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_told_with_the_one_that_may_be_meant(name: str, meant: str | None) -> None:
+    assert list(unknown_variables([name], VARIABLES)) == [(name, meant)]
+
+
+def test_variables_of_settings_of_the_client_of_tests_and_of_others_are_not_told() -> None:
+    settings = [f"STORAGED_{name}".upper() for name in Settings.model_fields]
+    client = [f"STORAGED_{name}" for name in ("URL", "CA_FILE", "CLIENT_CERT", "CLIENT_KEY", "INSECURE")]
+    others = [
+        "STORAGED_CONFIG",
+        "storaged_port",
+        "STORAGED_TEST_DATABASE_URL",
+        "STORAGEDX",
+        "_STORAGED_COMPLETE",
+        "PATH",
+    ]
+    assert list(unknown_variables([*settings, *client, *others], VARIABLES)) == []

@@ -58,7 +58,7 @@ def test_an_address_of_another_machine_is_no_question_of_the_port() -> None:
 def test_a_command_that_is_not_there_is_told_with_the_one_that_is_meant(typed: str, meant: str) -> None:
     result = CliRunner().invoke(main, typed.split())
     assert result.exit_code == 2
-    assert f"Did you mean {meant}" in result.stderr
+    assert f"Did you mean {meant}" in result.output
 
 
 @pytest.mark.parametrize("package", ["storaged", "storaged_cli"])
