@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 
 from urllib3 import exceptions
 
-from .errors import InsecureConnection, NotADaemon, Refused, StorectlError, Unavailable, Unreachable
+from .errors import InsecureConnection, NotADaemon, Refused, StorectlError, Unavailable, UnknownHost, Unreachable
 from .retries import read_retry_after
 
 PASSING_STATUSES = {429, 500, 502, 503, 504}
@@ -66,17 +67,22 @@ def explain(base: str, error: Exception, proxy: str | None = None) -> StorectlEr
         return InsecureConnection(explain_tls(base, inner))
     if isinstance(inner, BadStatusLine) and not isinstance(inner, RemoteDisconnected):
         return NotADaemon(f"What answers at {base} speaks no HTTP.{_PERHAPS_TLS if base.startswith('http:') else ''}")
+    if isinstance(error, exceptions.NameResolutionError):
+        return explain_name(base)
     for kind, text in _FAILURES:
         if isinstance(error, kind):
             return Unreachable(text.format(base=base, reason=_reason(error)))
     return Unreachable(f"The connection to {base} broke: {_reason(error)}.")
 
 
+def explain_name(base: str) -> UnknownHost:
+    return UnknownHost(f"The host of {base} is not known here. Is the name right?")
+
+
 _LOGIN = "Put user and password before the host in the URL: https://user:password@host/Product."
 _PROXY_LOGIN = "Put user and password into its variable: http://user:password@proxy:3128."
 _PERHAPS_TLS = " If it speaks TLS, the URL begins with https://."
 _FAILURES: tuple[tuple[type[Exception], str], ...] = (
-    (exceptions.NameResolutionError, "The host of {base} is not known here. Is the name right?"),
     (exceptions.NewConnectionError, "No daemon answers at {base} ({reason}). Is `storaged serve` running?"),
     (exceptions.ConnectTimeoutError, "{base} cannot be reached: no connection came about in time."),
     (exceptions.TimeoutError, "{base} did not answer in time."),
@@ -96,7 +102,9 @@ def _explain_proxy(base: str, error: Exception, proxy: str) -> StorectlError:
     refusal = re.fullmatch(r"tunnel connection failed: (4\d\d) .*", reason)
     if refusal is None:
         text = f"The proxy {proxy} on the way to {base} does not work: {reason}. NO_PROXY excepts a daemon from it."
-        return InsecureConnection(text) if isinstance(_innermost(error), ssl.SSLError) else Unreachable(text)
+        faults = {ssl.SSLError: InsecureConnection, socket.gaierror: UnknownHost}
+        kinds = (kind for cause, kind in faults.items() if isinstance(_innermost(error), cause))
+        return next(kinds, Unreachable)(text)
     status = int(refusal[1])
     login = _PROXY_LOGIN if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED else "NO_PROXY excepts a daemon from it."
     return Refused(f"The proxy {proxy} does not connect to {base}: it answers {_status(status)}. {login}", status)

@@ -9,22 +9,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from .address import DEFAULT_URL, URL_VARIABLE, Address, parse_address
-from .answers import explain_tls, read_answer
-from .client import ANSWER_SECONDS, CONNECT_SECONDS, Client, JsonObject
-from .errors import InsecureConnection, NotADaemon, StorectlError, Unavailable, Unreachable
+from .answers import explain_name, explain_tls, read_answer
+from .client import CONNECT_SECONDS, Client, JsonObject
+from .errors import InsecureConnection, NotADaemon, StorectlError, Unreachable
+from .patience import GIVE_UP_SECONDS, Deadline, Patience
 from .transport import proxy_for, tls_context
 from .version import client_name
-from .waiting import (
-    GIVE_UP_SECONDS,
-    LOST,
-    Asking,
-    Deadline,
-    Patience,
-    first_look,
-    follow_quietly,
-    has_ended,
-    timed_out,
-)
+from .waiting import LOST, Following, Question, follow_quietly
 
 if TYPE_CHECKING:
     from aiohttp import ClientConnectorCertificateError, ClientSession, ClientSSLError
@@ -46,12 +37,12 @@ def await_job(
     the daemon and of its database are sat through. `timeout` bounds the wait, `give_up` the time without any answer,
     both in seconds; None: without end. `on_change` is called with the job at first and after each of its changes.
 
-    Raises WaitTimedOut (its `job` is how it stood), GaveUp, Unreachable when nothing answers at the first question,
-    and Refused, for a token that is not known, or any other StorectlError of `storaged_cli.errors`.
+    Raises WaitTimedOut (its `job` is how it stood; None when nobody answered), GaveUp, UnknownHost for a name that
+    is not known at the first question, and Refused, for a token that is not known, or any other StorectlError of
+    `storaged_cli.errors`.
     """
-    client = Client(_address(url))
-    deadline = Deadline(Patience(timeout, give_up))
-    return follow_quietly(client, first_look(client, token, deadline), deadline, _Changes(on_change))
+    address = _address(url)
+    return follow_quietly(Client(address), _following(address, token, timeout, give_up, on_change))
 
 
 async def await_job_async(
@@ -66,14 +57,19 @@ async def await_job_async(
     import aiohttp  # noqa: PLC0415 - storectl does not need it, and it takes long to import
 
     address = _address(url)
-    deadline = Deadline(Patience(timeout, give_up))
     proxy = proxy_for(address)
     secure = any(url.startswith("https:") for url in (address.base, proxy or ""))
     connector = aiohttp.TCPConnector(ssl=tls_context(address.tls) if secure else True)
     login = aiohttp.BasicAuth(*address.login) if address.login else None
     async with aiohttp.ClientSession(proxy=proxy, connector=connector, auth=login) as session:
         questions = _Questions(session, address, token)
-        return await _follow(questions, await _first_look(questions, deadline), deadline, _Changes(on_change))
+        return await _follow(questions, _following(address, token, timeout, give_up, on_change))
+
+
+def _following(
+    address: Address, token: str, timeout: float | None, give_up: float | None, on_change: OnChange | None
+) -> Following:
+    return Following(address, token, Deadline(Patience(timeout, give_up)), _Changes(on_change))
 
 
 class _Changes:
@@ -112,12 +108,13 @@ class _Questions:
     address: Address
     token: str
 
-    async def ask(self, seconds: float, **query: int) -> JsonObject:
-        """An answer that takes longer than `seconds` counts as none."""
+    async def ask(self, question: Question) -> JsonObject:
         import aiohttp  # noqa: PLC0415 - imported already
 
         url = f"{self.address.base}/api/v1/jobs/{quote(self.token, safe='')}"
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(CONNECT_SECONDS, seconds))
+        asked = {"wait": question.wait, "since": question.since}
+        query = {name: value for name, value in asked.items() if value is not None}
+        timeout = aiohttp.ClientTimeout(total=question.seconds, sock_connect=min(CONNECT_SECONDS, question.seconds))
         headers = {"User-Agent": client_name().replace(" ", "/"), "Accept": "application/json"}
         try:
             async with self.session.get(
@@ -126,6 +123,8 @@ class _Questions:
                 read = _Read(answer.status, answer.headers, await answer.read())
         except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError) as error:
             raise InsecureConnection(explain_tls(self.address.base, _tls_error(error))) from error
+        except aiohttp.ClientConnectorDNSError as error:
+            raise explain_name(self.address.base) from error
         except (aiohttp.ClientError, OSError) as error:
             why = str(error) or "it did not answer in time"
             raise Unreachable(f"No answer from {self.address.base}: {why}.") from error
@@ -140,34 +139,17 @@ def _tls_error(error: "ClientConnectorCertificateError | ClientSSLError") -> ssl
     return inner if isinstance(inner, ssl.SSLError) else ssl.SSLError(str(error))
 
 
-async def _first_look(questions: _Questions, deadline: Deadline) -> JsonObject:
-    asking = Asking(deadline)
-    while True:
-        asking.ask()
+async def _follow(questions: _Questions, following: Following) -> JsonObject:
+    while following.end is None:
+        await asyncio.sleep(following.pause)
+        question = following.question()
         try:
-            return await questions.ask(min(ANSWER_SECONDS, max(1.0, deadline.left)))
-        except Unavailable as error:
-            if deadline.left <= 0:
-                raise
-            await asyncio.sleep(asking.lost(error))
-
-
-async def _follow(questions: _Questions, job: JsonObject, deadline: Deadline, changes: _Changes) -> JsonObject:
-    asking = Asking(deadline)
-    while True:
-        changes.show(job)
-        if has_ended(job):
-            return job
-        if deadline.left <= 0:
-            raise timed_out(questions.address, job, deadline)
-        wait, seconds = asking.ask()
-        try:
-            answer = await questions.ask(seconds, wait=wait, since=job["sequence"])
+            job = await questions.ask(question)
         except LOST as error:
-            await asyncio.sleep(asking.lost(error))
-            continue
-        await asyncio.sleep(asking.found(answer["sequence"] != job["sequence"]))
-        job = answer
+            following.lost(error)
+        else:
+            following.answered(job)
+    return following.end
 
 
 def _address(url: str | None) -> Address:

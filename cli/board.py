@@ -34,7 +34,8 @@ class Board:
     def lost(self, token: str, error: StorectlError) -> None:
         """All jobs are of one daemon, so the first that is lost tells for all."""
         if not self._lost:
-            self.note(f"{error.message}\nThe jobs are safe there; asking again until it can be reached.")
+            asking = "The jobs are safe there; asking" if self._statuses else "Asking"
+            self.note(f"{error.message}\n{asking} again until it can be reached.")
         self._lost.add(token)
 
     def found(self, token: str) -> None:

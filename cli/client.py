@@ -1,7 +1,9 @@
 """The daemon's HTTP API as the client uses it."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from itertools import count
 from typing import Any, TypeAlias
@@ -13,6 +15,7 @@ from urllib3.util.timeout import Timeout
 from .address import Address
 from .answers import explain, read_answer
 from .errors import NotADaemon, Refused
+from .limits import USUAL, Attempt, Limit
 from .transport import open_pool, proxy_for
 from .version import client_name
 
@@ -20,7 +23,6 @@ JsonObject: TypeAlias = dict[str, Any]
 Query: TypeAlias = Sequence[tuple[str, str]]
 
 CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 60.0
 UPLOAD_ANSWER_SECONDS = 120.0
 """After the last byte the daemon makes the upload durable, which takes its time on a slow disk."""
 PAGES = (500, 5000, 20_000)
@@ -46,42 +48,47 @@ class Client:
         if address.login is not None:
             self._headers.update(urllib3.make_headers(basic_auth=":".join(address.login)))
 
-    def missing_contents(self, digests: Sequence[str]) -> set[str]:
-        """Which of these SHA-256 (hex) the daemon lacks. Asks even about none: it tells whether the product exists."""
+    def missing_contents(self, digests: Sequence[str], limit: Limit = USUAL) -> set[str]:
+        """Which of these SHA-256 (hex) the daemon lacks. Asks even about none: it tells whether the product exists.
+
+        `limit` is that of each request; there is one for each HASHES_PER_QUESTION.
+        """
         missing: set[str] = set()
         for start in range(0, len(digests) or 1, HASHES_PER_QUESTION):
             batch = digests[start : start + HASHES_PER_QUESTION]
-            answer = self._request("POST", f"{self._product}/contents/missing", content=list(batch))
+            answer = self._request("POST", f"{self._product}/contents/missing", content=list(batch), limit=limit)
             missing.update(self._member(answer, "missing"))
         return missing
 
-    def store_limits(self, query: Query) -> JsonObject:
+    def store_limits(self, query: Query, limit: Limit = USUAL) -> JsonObject:
         """What a store with these parameters may have; refused as the store would be."""
-        answer = self._request("GET", f"{self._product}/stores/limits", query)
+        answer = self._request("GET", f"{self._product}/stores/limits", query, limit=limit)
         if isinstance(answer, dict) and "upload_bytes" in answer:
             return answer
         raise NotADaemon(f"The answer of {self.address.base} tells no limits: is it a storaged daemon?")
 
-    def store(self, query: Query, archive: Iterable[bytes], key: str) -> JsonObject:
-        """Stream an archive and return its job. `key` makes a second try the same store."""
+    def store(self, query: Query, archive: Iterable[bytes], key: str, seconds: float = math.inf) -> JsonObject:
+        """Stream an archive and return its job. `key` makes a second try the same store.
+
+        It is left when it takes more than `seconds`; what was sent then is no whole upload.
+        """
         headers = {"Content-Type": "application/zip", "Idempotency-Key": key}
         path = f"{self._product}/stores"
+        limit = Limit(UPLOAD_ANSWER_SECONDS, seconds)
         try:
-            answer = self._request("POST", path, query, body=archive, headers=headers, seconds=UPLOAD_ANSWER_SECONDS)
+            answer = self._request("POST", path, query, body=archive, headers=headers, limit=limit)
         finally:
             # An answer that came before the end of the body leaves a connection that nothing else may use.
             self._pool.clear()
         return self._job(answer)
 
-    def job(
-        self, token: str, *, wait: int | None = None, since: int | None = None, seconds: float = ANSWER_SECONDS
-    ) -> JsonObject:
+    def job(self, token: str, *, wait: int | None = None, since: int | None = None, limit: Limit = USUAL) -> JsonObject:
         """A job as it is; with `wait` (seconds) as it is after its next change, or when the time is over.
 
-        An answer that takes longer than `seconds` counts as none: with `wait` they must leave it a margin.
+        With `wait` the limit must leave the answer a margin.
         """
         query = [(name, str(value)) for name, value in (("wait", wait), ("since", since)) if value is not None]
-        return self._job(self._request("GET", f"/jobs/{quote(token, safe='')}", query, seconds=seconds))
+        return self._job(self._request("GET", f"/jobs/{quote(token, safe='')}", query, limit=limit))
 
     def cancel(self, token: str, comment: str | None) -> JsonObject:
         content = {} if comment is None else {"comment": comment}
@@ -111,7 +118,7 @@ class Client:
 
     def overview(self) -> JsonObject:
         """What an operator looks at first; an answer that takes long is none."""
-        answer = self._request("GET", "/ops", seconds=OVERVIEW_SECONDS)
+        answer = self._request("GET", "/ops", limit=Limit(OVERVIEW_SECONDS))
         if isinstance(answer, dict) and {"node", "queue", "running"} <= answer.keys():
             return answer
         raise NotADaemon(f"The answer of {self.address.base} is no overview: is it a storaged daemon?")
@@ -157,7 +164,7 @@ class Client:
         headers = {"Content-Type": "application/zip"}
         path = f"{self._product}/diff"
         try:
-            answer = self._request("POST", path, query, body=archive, headers=headers, seconds=COMPARISON_SECONDS)
+            answer = self._request("POST", path, query, body=archive, headers=headers, limit=Limit(COMPARISON_SECONDS))
         finally:
             self._pool.clear()  # as in `store`
         return self._member(answer, "reports")
@@ -180,24 +187,34 @@ class Client:
         path: str,
         query: Query = (),
         *,
-        body: Iterable[bytes] | bytes | None = None,
+        body: Iterable[bytes] | None = None,
         headers: dict[str, str] | None = None,
-        seconds: float = ANSWER_SECONDS,
+        limit: Limit = USUAL,
         content: object = None,
     ) -> Any:
         sent = self._headers | (headers or {})
+        attempt = Attempt()
+        data: Iterable[bytes] | bytes | None = None if body is None else attempt.guard(body)
         if content is not None:
-            body = json.dumps(content).encode()
+            data = json.dumps(content).encode()
             sent["Content-Type"] = "application/json"
         url = f"{self.address.base}/api/v1{path}" + (f"?{urlencode(query)}" if query else "")
-        timeout = Timeout(connect=min(CONNECT_SECONDS, seconds), read=seconds)
+        exchange = partial(self._exchange, method, url, data, sent, limit.silence)
         try:
-            answer = self._pool.request(
-                method, url, body=body, headers=sent, timeout=timeout, retries=False, redirect=False
-            )
+            answer = attempt.run(exchange, limit.whole)
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            # A connection that was left may be in use yet.
+            self._pool.clear()
             raise explain(self.address.base, error, self._proxy) from error
         return read_answer(self.address.base, answer)
+
+    def _exchange(
+        self, method: str, url: str, body: Iterable[bytes] | bytes | None, headers: Mapping[str, str], silence: float
+    ) -> urllib3.BaseHTTPResponse:
+        timeout = Timeout(connect=min(CONNECT_SECONDS, silence), read=silence)
+        return self._pool.request(
+            method, url, body=body, headers=headers, timeout=timeout, retries=False, redirect=False
+        )
 
     def _member(self, answer: Any, name: str) -> list[Any]:
         content = answer.get(name) if isinstance(answer, dict) else None

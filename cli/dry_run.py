@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from .client import Client, JsonObject, Query
 from .job_details import Fact, few, lay_out
 from .pack import Archive
+from .patience import Deadline, reach
 from .progress import Progress
 from .render import one_line, size
-from .retries import is_busy, persist
 from .scan import ResultFile
-from .upload import Findings, measure, plan
+from .upload import Course, Findings, measure, plan
 
 REFUSED, FAILED = 1, 4
 
@@ -35,11 +36,12 @@ class DryRun:
         return self.obstacles[0].exit_code if self.obstacles else 0
 
 
-def try_out(client: Client, query: Query, found: Findings, progress: Progress) -> DryRun:
+def try_out(client: Client, query: Query, found: Findings, progress: Progress, deadline: Deadline) -> DryRun:
     """All of a store but the upload. Raises what a store raises when the daemon cannot be had, or refuses."""
     progress.step("Asking what the product takes")
-    limits = persist(lambda: client.store_limits(query), is_busy, progress.note)
-    archive = plan(client, found, progress)
+    with Course(deadline).told():
+        limits = reach(partial(client.store_limits, query), deadline, progress.note)
+        archive = plan(client, found, progress, deadline)
     measure(archive, progress)
     results = _judged(found.results, limits)
     chosen = dict(query)

@@ -22,6 +22,10 @@ class Unreachable(StorectlError):
     """No daemon answered, or the connection broke; asking again later may help."""
 
 
+class UnknownHost(Unreachable):
+    """The daemon's host has no address here: a mistyped name, or a look-up that fails for a while."""
+
+
 class InsecureConnection(StorectlError):
     """TLS could not be agreed on; asking again does not help."""
 
@@ -55,9 +59,9 @@ class FileChanged(StorectlError):
 
 
 class WaitTimedOut(StorectlError):
-    """The time given for waiting is over; `job` is how it stood then, and it goes on."""
+    """The time given for waiting is over; `job` is how it stood then, and it goes on. None: nothing is known of one."""
 
-    def __init__(self, message: str, job: dict[str, Any]) -> None:
+    def __init__(self, message: str, job: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.job = job
 
@@ -72,6 +76,7 @@ class Interrupted(StorectlError):
 
 EXIT_CODES: dict[type[StorectlError], int] = {
     Unreachable: 1,
+    UnknownHost: 1,
     InsecureConnection: 1,
     NotADaemon: 1,
     Refused: 1,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from .address import DEFAULT_URL, URL_VARIABLE, Tls, parse_address, tls_from_environment
-from .waiting import GIVE_UP_SECONDS, Patience
+from .patience import CONTACT_SECONDS, GIVE_UP_SECONDS, Patience
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -73,8 +73,9 @@ def patience_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--timeout` and `--give-up`, given to the command as `patience`."""
 
     @wraps(command)
-    def with_patience(*args: Any, timeout: float | None, give_up: float, **options: Any) -> Any:
-        return command(*args, patience=Patience(timeout, give_up or None), **options)
+    def with_patience(*args: Any, timeout: float | None, give_up: float | None, **options: Any) -> Any:
+        limits = (GIVE_UP_SECONDS, CONTACT_SECONDS) if give_up is None else (give_up or None, give_up or None)
+        return command(*args, patience=Patience(timeout, *limits), **options)
 
     timeout = click.option(
         "--timeout",
@@ -85,9 +86,8 @@ def patience_options(command: Callable[..., Any]) -> Callable[..., Any]:
     give_up = click.option(
         "--give-up",
         type=click.FloatRange(min=0),
-        default=GIVE_UP_SECONDS,
         metavar="SECONDS",
         help=f"Stop waiting, with exit code 1, when the daemon could not be reached for so long. "
-        f"Default: {GIVE_UP_SECONDS:.0f}; 0: never.",
+        f"Default: {GIVE_UP_SECONDS:.0f}, of a store at first {CONTACT_SECONDS:.0f}; 0: never.",
     )
     return timeout(give_up(with_patience))

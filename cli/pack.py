@@ -55,8 +55,11 @@ class Archive:
         self.vanished: list[str] = []
 
     def __iter__(self) -> Iterator[bytes]:
-        """The zip in chunks. `packed` (of `total`, in bytes before compression) and `sent` tell how far it is."""
-        self.packed, self.sent, self.finished, self.vanished = 0, 0, False, []
+        """The zip in chunks. `packed` (of `total`, in bytes before compression) and `sent` tell how far it is.
+
+        `finished` stays: a pass that came to its end may have arrived, whatever becomes of the next.
+        """
+        self.packed, self.sent, self.vanished = 0, 0, []
         sink = _Sink()
         with ZipFile(sink, "w", ZIP_DEFLATED, compresslevel=FASTEST) as archive:
             for _ in self._write(archive):

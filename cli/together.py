@@ -11,9 +11,10 @@ from typing import TypeAlias
 from .board import Board, open_board
 from .client import Client, JsonObject
 from .errors import GaveUp, Interrupted, Refused, StorectlError, WaitTimedOut
+from .patience import Deadline
 from .progress import open_progress
 from .tokens import Asked, ask_each
-from .waiting import Deadline, first_look, follow, follow_quietly, has_ended
+from .waiting import Following, Watching, first_look, follow, follow_quietly, has_ended, resumable
 
 MOST_AT_ONCE = 32
 """Of long polls; the jobs beyond are looked at when one of these has ended."""
@@ -38,21 +39,12 @@ def wait_for_each(client: Client, tokens: Sequence[str], deadline: Deadline) -> 
 
 
 def _wait_for_one(client: Client, token: str, deadline: Deadline) -> Asked:
-    late = 0
-
-    def to_the_end(token: str) -> JsonObject:
-        nonlocal late
+    with open_progress() as progress, resumable(client.address, token):
         try:
-            return follow(client, first_look(client, token, deadline), deadline, progress)
+            return ask_each([token], lambda token: follow(client, token, deadline, progress))
         except WaitTimedOut as error:
             progress.note(error.message)
-            late += 1
-            return error.job
-
-    with open_progress() as progress:
-        asked = ask_each([token], to_the_end)
-    asked.late = late
-    return asked
+            return Asked([] if error.job is None else [error.job], late=1)
 
 
 class Crowd:
@@ -67,11 +59,14 @@ class Crowd:
         self._next = count()
         self._jobs: dict[str, JsonObject] = {}
         self._over: set[str] = set()
+        self._late: list[str] = []
         self._refused = 0
 
     def wait(self) -> Asked:
         """Raises what `follow` does, but WaitTimedOut and Refused, which are counted."""
-        self._knock()
+        if not self._knock():
+            self._late += self._tokens
+            return self._sum_up()
         for _ in range(min(MOST_AT_ONCE, len(self._tokens))):
             # A daemon thread: after Ctrl-C nobody waits for the answer to its long poll.
             threading.Thread(target=self._work, daemon=True).start()
@@ -86,13 +81,22 @@ class Crowd:
             return f"The same command waits again for the {len(left)} that had not ended."
         return f"To wait for them again: storectl jobs wait{self._client.address.flag} {' '.join(left)}"
 
-    def _knock(self) -> None:
-        """Raise Unreachable when nothing is there at all."""
+    def _knock(self) -> bool:
+        """Whether somebody answers before the time is over; raises what shows that the address is wrong."""
+        token = self._tokens[0]
         try:
-            first_look(self._client, self._tokens[0], self._deadline)
+            first_look(self._client, self._following(token, _Doorstep(token, self._board)))
         except Refused:
             # It is told in its turn.
-            return
+            return True
+        except WaitTimedOut as error:
+            if isinstance(error.__cause__, StorectlError):
+                self._board.note(error.__cause__.message)
+            return False
+        return True
+
+    def _following(self, token: str, watch: Watching, *, was_there: bool = False) -> Following:
+        return Following(self._client.address, token, self._deadline, watch, was_there=was_there)
 
     def _work(self) -> None:
         """Follow one job after the other, until none is left."""
@@ -100,10 +104,8 @@ class Crowd:
         while (number := next(self._next)) < len(self._tokens):
             token = self._tokens[number]
             try:
-                job = first_look(client, token, self._deadline, was_there=True)
-                job = follow_quietly(
-                    client, job, self._deadline, _Witness(token, self._board, self._seen, self._events)
-                )
+                witness = _Witness(token, self._board, self._seen, self._events)
+                job = follow_quietly(client, self._following(token, witness, was_there=True))
                 self._events.put(partial(self._ended, token, job))
             except Exception as error:  # noqa: BLE001 - it is raised in the main thread
                 self._events.put(partial(self._failed, token, error))
@@ -120,7 +122,10 @@ class Crowd:
 
     def _failed(self, token: str, error: Exception) -> None:
         if isinstance(error, WaitTimedOut):
-            self._ended(token, error.job)
+            self._late.append(token)
+            self._over.add(token)
+            if error.job is not None:
+                self._jobs[token] = error.job
         elif isinstance(error, Refused):
             self._board.note(f"storectl: {error.message}")
             self._refused += 1
@@ -130,14 +135,30 @@ class Crowd:
 
     def _sum_up(self) -> Asked:
         found = [self._jobs[token] for token in self._tokens if token in self._jobs]
-        late = [job["token"] for job in found if not has_ended(job)]
-        if late:
-            self._over.difference_update(late)
+        if self._late:
+            self._over.difference_update(self._late)
+            count = f"{len(self._late)} of {len(self._tokens)} jobs"
             within = f"within {self._deadline.patience.timeout:g} s"
-            self._board.note(
-                f"{len(late)} of {len(self._tokens)} jobs have not ended {within}; they go on. {self.how_to_go_on()}"
-            )
-        return Asked(found, self._refused, len(late))
+            known = "; they go on" if all(token in self._jobs for token in self._late) else ", as far as is known"
+            self._board.note(f"{count} have not ended {within}{known}. {self.how_to_go_on()}")
+        return Asked(found, self._refused, len(self._late))
+
+
+@dataclass(frozen=True, slots=True)
+class _Doorstep:
+    """In the main thread, before any job was seen."""
+
+    token: str
+    board: Board
+
+    def show(self, job: JsonObject) -> None:
+        """Its turn comes."""
+
+    def lost(self, error: StorectlError) -> None:
+        self.board.lost(self.token, error)
+
+    def found(self) -> None:
+        self.board.found(self.token)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """How the daemon is reached: connections that hear early answers, TLS, proxies."""
 
 import os
+import socket
 import ssl
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -13,6 +15,11 @@ from .address import Address, Tls
 from .errors import Usage
 
 STALL_SECONDS = 120.0
+"""For a piece to be sent; a socket counts the time of a whole send, so a piece is small enough for the slowest link."""
+PIECE = 1 << 14
+UNSENT = 1 << 17
+"""What the system takes of an upload ahead of the network (bytes). Else it takes megabytes, which a slow link has yet
+to carry when we think that all is sent, and wait for an answer."""
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 PROXY_SCHEMES = {"http", "https"}
 
@@ -29,7 +36,8 @@ class _PlainConnection(HTTPConnection):
         if self.sock is not None and wait_for_read(self.sock, timeout=0):
             # urllib3 takes this as the sign to stop sending and to read the answer.
             raise BrokenPipeError
-        super().send(data)
+        for piece in _pieces(data):
+            super().send(piece)
 
 
 class _TlsConnection(HTTPSConnection):
@@ -38,6 +46,21 @@ class _TlsConnection(HTTPSConnection):
     def connect(self) -> None:
         super().connect()
         self.sock.settimeout(STALL_SECONDS)
+
+    def send(self, data: Any) -> None:
+        for piece in _pieces(data):
+            super().send(piece)
+
+
+def _pieces(data: bytes) -> Iterator[memoryview]:
+    view = memoryview(data)
+    return (view[start : start + PIECE] for start in range(0, len(view), PIECE))
+
+
+def _socket_options() -> list[tuple[int, int, int]]:
+    # Windows has no such option.
+    limit = [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)] if hasattr(socket, "TCP_NOTSENT_LOWAT") else []
+    return [*HTTPConnection.default_socket_options, *limit]
 
 
 class _PlainPool(urllib3.HTTPConnectionPool):
@@ -54,7 +77,11 @@ def open_pool(address: Address, proxy: str | None) -> urllib3.PoolManager:
     if address.tls.insecure:
         # The person has said so; a warning for each connection says no more.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    pool = _proxied(proxy, context) if proxy else urllib3.PoolManager(ssl_context=context)
+    pool = (
+        _proxied(proxy, context)
+        if proxy
+        else urllib3.PoolManager(ssl_context=context, socket_options=_socket_options())
+    )
     pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
     return pool
 
@@ -64,7 +91,11 @@ def _proxied(proxy: str, context: ssl.SSLContext | None) -> urllib3.ProxyManager
     known = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
     headers = urllib3.make_headers(proxy_basic_auth=known) if known else None
     return urllib3.ProxyManager(
-        without_user(parts), proxy_headers=headers, ssl_context=context, proxy_ssl_context=context
+        without_user(parts),
+        proxy_headers=headers,
+        ssl_context=context,
+        proxy_ssl_context=context,
+        socket_options=_socket_options(),
     )
 
 

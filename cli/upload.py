@@ -1,18 +1,26 @@
 """From report folders to a job: scan, hash, ask what is missing, stream the archive."""
 
+import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from .client import Client, JsonObject, Query
-from .errors import Interrupted
+from .errors import GaveUp, Interrupted, StorectlError, WaitTimedOut
 from .pack import Archive
+from .patience import Deadline, reach
 from .progress import Progress
-from .retries import is_busy, is_passing, persist
+from .retries import Backoff, is_passing, persist
 from .scan import ReportFolder, ResultFile, scan_result_files
 from .sources import Source, hash_sources
 from .version import client_name
 
+UPLOADS = 6
+"""That are tried at most."""
+AGAIN = "The same command tries again; to store twice does no harm."
+NOT_STORED = "nothing was stored."
 COMPARED = "Waiting until it is compared"
 
 
@@ -51,11 +59,11 @@ def look(folders: Sequence[ReportFolder], jobs: int, progress: Progress) -> Find
     return Findings(folders, results, hash_sources(names, jobs, progress.done))
 
 
-def plan(client: Client, found: Findings, progress: Progress) -> Archive:
+def plan(client: Client, found: Findings, progress: Progress, deadline: Deadline) -> Archive:
     """What a store would send, once the daemon has said which sources it lacks."""
     progress.step("Asking which sources are missing")
     digests = sorted({source.digest for source in found.sources.values() if source.digest is not None})
-    lacking = persist(lambda: client.missing_contents(digests), is_busy, progress.note)
+    lacking = reach(partial(client.missing_contents, digests), deadline, progress.note)
     return Archive(client_name(), found.folders, found.results, found.sources, _wanted(found, lacking))
 
 
@@ -66,21 +74,81 @@ def measure(archive: Archive, progress: Progress) -> None:
         progress.done(archive.packed)
 
 
-def send(client: Client, query: Query, found: Findings, progress: Progress) -> tuple[JsonObject, list[str]]:
+def send(
+    client: Client, query: Query, found: Findings, progress: Progress, deadline: Deadline
+) -> tuple[JsonObject, list[str]]:
     """The job of the store, and the sources that were gone when they were to be sent.
 
-    When the connection breaks or the daemon is busy it is tried again, a few times, under one Idempotency-Key: an
-    upload that did arrive is not stored twice.
+    Raises WaitTimedOut, GaveUp and Interrupted, which say what became of the upload.
     """
-    archive = plan(client, found, progress)
+    course = Course(deadline)
+    with course.told():
+        archive = plan(client, found, progress, deadline)
+        course.archive = archive
+        return _upload(client, query, archive, progress, deadline), archive.vanished
+
+
+class Course:
+    """How far a store came: no further than a question while there is no archive."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self.archive: Archive | None = None
+        self._deadline = deadline
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """What ends a store before there is a job says how far it came, and how to go on."""
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            raise Interrupted(f"Interrupted: {self._outcome}") from error
+        except WaitTimedOut as error:
+            spent = f"{self._doing} took until the {self._deadline.patience.timeout:g} s of --timeout were over."
+            raise WaitTimedOut(f"{spent} {error.message}\n{_capitalized(self._outcome)} {AGAIN}") from error
+        except GaveUp as error:
+            raise GaveUp(f"{error.message} {_capitalized(self._outcome)} {AGAIN}") from error
+
+    @property
+    def _doing(self) -> str:
+        if self.archive is None:
+            return "Asking which sources are missing"
+        return f"The upload ({self.archive.packed / 1e6:,.1f} of {self.archive.total / 1e6:,.1f} MB)"
+
+    @property
+    def _outcome(self) -> str:
+        if self.archive is None or not self.archive.finished:
+            return NOT_STORED
+        return "the upload went out whole, so the daemon may store it; `storectl jobs` lists it then."
+
+
+def _capitalized(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _upload(client: Client, query: Query, archive: Archive, progress: Progress, deadline: Deadline) -> JsonObject:
+    """When the connection breaks or the daemon is busy it is tried again, a few times, under one Idempotency-Key.
+
+    So an upload that did arrive is not stored twice. Between two tries a daemon that is away is waited for by a small
+    question: a proxy before it may take a whole upload before it says that nobody is there.
+    """
     key = str(uuid.uuid4())
-    try:
-        job = persist(lambda: client.store(query, _watched(archive, progress), key), is_passing, progress.note)
-    except KeyboardInterrupt as error:
-        if archive.finished:
-            raise Interrupted("Interrupted after the last byte was sent: the daemon may store it.") from error
-        raise
-    return job, archive.vanished
+    backoff = Backoff()
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return client.store(query, _watched(archive, progress), key, deadline.left)
+        except StorectlError as error:
+            if not is_passing(error):
+                raise
+            if deadline.left <= 0:
+                raise WaitTimedOut(error.message) from error
+            if tries == UPLOADS:
+                raise
+            delay = max(0.0, min(backoff.delay(error), deadline.left))
+            progress.note(f"{error.message}\nTrying again in {delay:.1f} s.")
+        time.sleep(delay)
+        reach(partial(client.missing_contents, []), deadline, progress.note, was_there=True)
 
 
 def compare(client: Client, query: Query, found: Findings, progress: Progress) -> list[JsonObject]:

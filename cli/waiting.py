@@ -1,21 +1,25 @@
 """Follow a job to its end, through time-outs, restarts of the daemon and broken connections."""
 
-import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from .address import Address
-from .client import ANSWER_SECONDS, Client, JsonObject
+from .client import Client, JsonObject
 from .errors import (
     JOB_EXIT_CODES,
     GaveUp,
     Interrupted,
     StorectlError,
     Unavailable,
+    UnknownHost,
     Unreachable,
     WaitTimedOut,
 )
+from .limits import ANSWER_SECONDS, Limit
+from .patience import LEAST_SECONDS, Deadline, Silence
 from .progress import Progress
 from .retries import Backoff
 
@@ -23,104 +27,7 @@ LONG_POLL_SECONDS = 30
 """Proxies cut off what is silent for a minute."""
 MARGIN_SECONDS = 15.0
 QUICK_SECONDS = 1.0
-GIVE_UP_SECONDS = 900.0
-"""Longer than a restart with migrations, or a fail-over of the database, takes; shorter than a CI job may hang."""
 LOST = (Unreachable, Unavailable)
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to wait for a job, and how long for a daemon that gives no answer all the while; None: without end."""
-
-    timeout: float | None = None
-    give_up: float | None = GIVE_UP_SECONDS
-
-
-class Deadline:
-    """When the patience ends; it begins now."""
-
-    def __init__(self, patience: Patience) -> None:
-        self.patience = patience
-        self._end = math.inf if patience.timeout is None else time.monotonic() + patience.timeout
-
-    @property
-    def left(self) -> float:
-        return self._end - time.monotonic()
-
-
-class Asking:
-    """When to ask about a job the next time, and how: all of the waiting but the HTTP."""
-
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-        self._backoff = Backoff()
-        self._asked = 0.0
-        self._lost_since: float | None = None
-
-    def ask(self) -> tuple[int, float]:
-        """The long poll's seconds, and those after which an answer counts as none."""
-        self._asked = time.monotonic()
-        wait = max(1, math.ceil(min(LONG_POLL_SECONDS, self._deadline.left)))
-        return wait, wait + max(1.0, min(MARGIN_SECONDS, self._deadline.left - wait))
-
-    def found(self, changed: bool) -> float:
-        """There was an answer; how many seconds to wait before the next question."""
-        self._lost_since = None
-        if not changed and time.monotonic() - self._asked < QUICK_SECONDS:
-            # Something on the way answers at once instead of waiting: do not ask it in a tight loop.
-            return self._within(self._backoff.delay())
-        self._backoff.reset()
-        return 0.0
-
-    def lost(self, error: StorectlError) -> float:
-        """There was none; how many seconds to wait before the next question. Raises GaveUp when it is enough."""
-        if self._lost_since is None:
-            self._lost_since = self._asked
-        silent = time.monotonic() - self._lost_since
-        limit = self._deadline.patience.give_up
-        if limit is not None and silent >= limit:
-            raise GaveUp(f"{error.message}\nGiving up: there was no answer for {silent:.0f} s.")
-        left = math.inf if limit is None else limit - silent
-        return self._within(min(self._backoff.delay(error), left))
-
-    def _within(self, seconds: float) -> float:
-        return max(0.0, min(seconds, self._deadline.left))
-
-
-def has_ended(job: JsonObject) -> bool:
-    return job["status"] in JOB_EXIT_CODES
-
-
-def first_look(client: Client, token: str, deadline: Deadline, *, was_there: bool = False) -> JsonObject:
-    """The job as it is; a daemon that says "not now" is asked again.
-
-    That nothing is there at all is told at once, but for a daemon that `was_there` a moment ago.
-    """
-    asking = Asking(deadline)
-    passing = LOST if was_there else (Unavailable,)
-    while True:
-        asking.ask()
-        try:
-            return client.job(token, seconds=min(ANSWER_SECONDS, max(1.0, deadline.left)))
-        except passing as error:
-            if deadline.left <= 0:
-                raise
-            time.sleep(asking.lost(error))
-
-
-def follow(client: Client, job: JsonObject, deadline: Deadline, progress: Progress) -> JsonObject:
-    """The job as it ended.
-
-    Sooner end it the deadline (WaitTimedOut), a daemon that is away for too long (GaveUp), Ctrl-C (Interrupted) or a
-    refusal.
-    """
-    watch = Watch(progress)
-    try:
-        return follow_quietly(client, job, deadline, watch)
-    except KeyboardInterrupt as error:
-        raise Interrupted(f"The job goes on. To wait for it again: {wait_command(client.address, job)}") from error
-    except GaveUp as error:
-        raise GaveUp(f"{error.message} The job may go on: {wait_command(client.address, job)}") from error
 
 
 class Watching(Protocol):
@@ -131,37 +38,159 @@ class Watching(Protocol):
     def found(self) -> None: ...
 
 
-def follow_quietly(client: Client, job: JsonObject, deadline: Deadline, watch: Watching) -> JsonObject:
-    """As `follow`, but that Ctrl-C stays what it is."""
-    asking = Asking(deadline)
-    while True:
-        watch.show(job)
-        if has_ended(job):
-            return job
-        if deadline.left <= 0:
-            raise timed_out(client.address, job, deadline)
-        wait, seconds = asking.ask()
-        try:
-            answer = client.job(job["token"], wait=wait, since=job["sequence"], seconds=seconds)
-        except LOST as error:
-            watch.lost(error)
-            time.sleep(asking.lost(error))
-            continue
-        watch.found()
-        time.sleep(asking.found(answer["sequence"] != job["sequence"]))
-        job = answer
+@dataclass(frozen=True, slots=True)
+class Question:
+    """About a job: as it is now, or with `wait` (seconds) after its next change. Within `seconds`, or not at all."""
+
+    seconds: float
+    wait: int | None = None
+    since: int | None = None
 
 
-def wait_command(address: Address, job: JsonObject) -> str:
-    return f"storectl jobs wait{address.flag} {job['token']}"
+class Following:
+    """A job on its way to its end: all of the waiting but the HTTP and the sleep.
+
+    Until there is an `end`, whoever drives it sleeps for `pause` seconds, asks its `question`, and tells it what came
+    of that, `answered` or `lost`. `job` is the job as it was last seen, if it was. A daemon that `was_there` a moment
+    ago has the right address.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        token: str,
+        deadline: Deadline,
+        watch: Watching,
+        *,
+        job: JsonObject | None = None,
+        was_there: bool = False,
+    ) -> None:
+        self.token = token
+        self.job: JsonObject | None = None
+        self.pause = 0.0
+        self._address = address
+        self._deadline = deadline
+        self._watch = watch
+        self._was_there = was_there
+        self._silence = Silence(deadline.patience.give_up, deadline)
+        self._quick = Backoff()
+        self._fault: StorectlError | None = None
+        if job is not None:
+            self._see(job)
+
+    @property
+    def end(self) -> JsonObject | None:
+        """The job as it ended."""
+        return self.job if self.job is not None and has_ended(self.job) else None
+
+    def question(self) -> Question:
+        """Raises WaitTimedOut; but a first question there is in any case."""
+        left = self._deadline.left
+        if left <= 0 and (self.job is not None or self._fault is not None):
+            raise self._timed_out() from self._fault
+        silence = self._silence.ask()
+        if self.job is None:
+            return Question(max(LEAST_SECONDS, min(ANSWER_SECONDS, silence, left)))
+        # A daemon that is well must answer before its silence is too long.
+        wait = max(1, int(min(LONG_POLL_SECONDS, left, silence / 2)))
+        return Question(
+            min(wait + MARGIN_SECONDS, max(wait + LEAST_SECONDS, silence), left), wait, self.job["sequence"]
+        )
+
+    def answered(self, job: JsonObject) -> None:
+        changed = self.job is None or job["sequence"] != self.job["sequence"]
+        self._watch.found()
+        self._fault = None
+        self._silence.broken()
+        self._see(job)
+        if not changed and self._silence.asked < QUICK_SECONDS:
+            # Something on the way answers at once instead of waiting: do not ask it in a tight loop.
+            self.pause = max(0.0, min(self._quick.delay(), self._deadline.left))
+        else:
+            self._quick.reset()
+            self.pause = 0.0
+
+    def lost(self, error: StorectlError) -> None:
+        """Raises GaveUp when it is enough, and the error itself when it shows that the address was never right."""
+        if isinstance(error, UnknownHost) and self.job is None and not self._was_there:
+            raise error
+        self.pause = 0.0
+        if self._deadline.left > 0:
+            self.pause = self._silence.goes_on(error)
+            self._watch.lost(error)
+        elif self.job is not None and self._fault is None:
+            # Not a fault: our time was over before the daemon's answer was due.
+            return
+        self._fault = error
+
+    def _see(self, job: JsonObject) -> None:
+        self.job = job
+        self._watch.show(job)
+
+    def _timed_out(self) -> WaitTimedOut:
+        known = f" (it is {self.job['status']}); it goes on." if self.job is not None else "."
+        if self._fault is not None:
+            known = f", as far as is known. {self._fault.message}"
+        how = f"To wait for it again: {wait_command(self._address, self.token)}"
+        return WaitTimedOut(
+            f"The job has not ended within {self._deadline.patience.timeout:g} s{known} {how}", self.job
+        )
 
 
-def timed_out(address: Address, job: JsonObject, deadline: Deadline) -> WaitTimedOut:
-    return WaitTimedOut(
-        f"The job has not ended within {deadline.patience.timeout:g} s (it is {job['status']}); it goes on. "
-        f"To wait for it again: {wait_command(address, job)}",
-        job,
-    )
+def has_ended(job: JsonObject) -> bool:
+    return job["status"] in JOB_EXIT_CODES
+
+
+def first_look(client: Client, following: Following) -> JsonObject:
+    """The job as it is, as soon as somebody answers."""
+    while following.job is None:
+        _ask(client, following)
+    return following.job
+
+
+def follow_quietly(client: Client, following: Following) -> JsonObject:
+    """The job as it ended.
+
+    Sooner end it the deadline (WaitTimedOut), a daemon that is away for too long (GaveUp), or a refusal.
+    """
+    while following.end is None:
+        _ask(client, following)
+    return following.end
+
+
+def _ask(client: Client, following: Following) -> None:
+    time.sleep(following.pause)
+    question = following.question()
+    limit = Limit(question.seconds, question.seconds)
+    try:
+        job = client.job(following.token, wait=question.wait, since=question.since, limit=limit)
+    except LOST as error:
+        following.lost(error)
+    else:
+        following.answered(job)
+
+
+def follow(
+    client: Client, token: str, deadline: Deadline, progress: Progress, job: JsonObject | None = None
+) -> JsonObject:
+    """As `follow_quietly`, for a person. `job` is the job when it is known already."""
+    return follow_quietly(client, Following(client.address, token, deadline, Watch(progress), job=job))
+
+
+@contextmanager
+def resumable(address: Address, token: str) -> Iterator[None]:
+    """Who leaves the job to itself, by Ctrl-C (Interrupted) or by giving up, is told how to wait for it again."""
+    how = f"To wait for it again: {wait_command(address, token)}"
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"The job goes on. {how}") from error
+    except GaveUp as error:
+        raise GaveUp(f"{error.message} The job may go on. {how}") from error
+
+
+def wait_command(address: Address, token: str) -> str:
+    return f"storectl jobs wait{address.flag} {token}"
 
 
 class Watch:
@@ -186,12 +215,13 @@ class Watch:
     def lost(self, error: StorectlError) -> None:
         if not self._lost:
             self._lost = True
-            self._progress.note(f"{error.message}\nThe job is safe there; asking again until it can be reached.")
+            asking = "The job is safe there; asking" if self._status else "Asking"
+            self._progress.note(f"{error.message}\n{asking} again until it can be reached.")
 
     def found(self) -> None:
         if self._lost:
             self._lost = False
-            self._progress.note("The daemon answers again.")
+            self._progress.note("The daemon answers again." if self._status else "The daemon answers.")
 
 
 def _describe(job: JsonObject) -> tuple[str, int, int | None]:

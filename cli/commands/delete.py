@@ -13,6 +13,7 @@ from ..client import Client, JsonObject
 from ..errors import NOT_ENDED, Usage, jobs_exit_code
 from ..notices import tell
 from ..options import output_option, patience_options, url_option
+from ..patience import Deadline, Patience
 from ..progress import Progress, open_progress
 from ..questions import confirm
 from ..render import write_json, write_lines
@@ -21,7 +22,7 @@ from ..summary import ENDS, amount, describe_comments
 from ..timestamps import time_option_value
 from ..together import wait_for_each
 from ..tokens import Asked, ask_each
-from ..waiting import Deadline, Patience, has_ended
+from ..waiting import has_ended
 
 NAMED = 10
 

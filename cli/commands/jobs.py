@@ -10,11 +10,11 @@ from ..client import Client, JsonObject
 from ..errors import jobs_exit_code
 from ..job_details import page_lines, plain_lines
 from ..options import output_option, patience_options, url_option
+from ..patience import Deadline, Patience
 from ..render import terminal_width, write_json, write_lines
 from ..together import wait_for_each
 from ..tokens import ask_each, steer_each
 from ..typos import SuggestingGroup
-from ..waiting import Deadline, Patience
 from .jobs_list import list_jobs
 
 

@@ -13,12 +13,13 @@ from ..errors import Refused, Usage, jobs_exit_code
 from ..job_filters import filter_options, filter_query
 from ..notices import tell
 from ..options import output_option, patience_options, url_option
+from ..patience import Deadline, Patience
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
 from ..several import SeveralValues
 from ..timestamps import shown_span
 from ..together import wait_for_each
 from ..tokens import steer_each
-from ..waiting import Deadline, Patience, has_ended
+from ..waiting import has_ended
 
 PAGE = 1000
 ANY = "*"

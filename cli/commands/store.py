@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 
 import click
@@ -14,14 +15,15 @@ from ..errors import Interrupted, WaitTimedOut, job_exit_code
 from ..metadata import run_name
 from ..notices import tell
 from ..options import output_option, patience_options, url_option
+from ..patience import Deadline, Patience
 from ..progress import Progress, open_progress
 from ..render import terminal_width, write_json, write_lines
 from ..scan import ReportFolder, find_report_folders
 from ..several import ArgumentsFirst
 from ..summary import MISSING, NEWER, describe_end, describe_sources, name_files
 from ..typos import MovedOptions
-from ..upload import look, send
-from ..waiting import Deadline, Patience, follow
+from ..upload import NOT_STORED, look, send
+from ..waiting import follow, resumable
 
 FORMATS = "The name of a result file tells its format. Leave the option out."
 
@@ -102,12 +104,18 @@ def store(
     client = Client(address)
     jobs = jobs or os.cpu_count() or 1
     if dry_run:
-        sys.exit(_try_out(client, query, report_folders, jobs, output))
+        sys.exit(_try_out(client, query, report_folders, jobs, patience=patience, output=output))
     with open_progress() as progress:
-        job, missing = _upload(client, query, report_folders, jobs, progress)
-        progress.note_all(describe_sources(missing, MISSING))
-        if not detach:
-            job = _wait(client, job, Deadline(patience), progress, output)
+        with _interruptible():
+            found = look(report_folders, jobs, progress)
+            progress.note_all(describe_sources(found.newer, NEWER))
+            deadline = Deadline(patience)
+            job, vanished = send(client, query, found, progress, deadline)
+        missing = [*found.missing, *vanished]
+        with resumable(address, job["token"]):
+            progress.note_all(describe_sources(missing, MISSING))
+            if not detach:
+                job = _wait(client, job, deadline, progress, output)
     if detach:
         _write_token(job, output)
         return
@@ -126,10 +134,13 @@ def _check_prefixes(prefixes: Sequence[str]) -> None:
             )
 
 
-def _try_out(client: Client, query: Query, folders: Sequence[ReportFolder], jobs: int, output: str) -> int:
+def _try_out(
+    client: Client, query: Query, folders: Sequence[ReportFolder], jobs: int, *, patience: Patience, output: str
+) -> int:
     """Write what a store would do; returns its exit code, as far as it can be told."""
     with open_progress() as progress:
-        tried = try_out(client, query, look(folders, jobs, progress), progress)
+        found = look(folders, jobs, progress)
+        tried = try_out(client, query, found, progress, Deadline(patience))
     if output == "json":
         write_json(tried.facts)
     elif output == "table":
@@ -142,24 +153,19 @@ def _try_out(client: Client, query: Query, folders: Sequence[ReportFolder], jobs
     return tried.exit_code
 
 
-def _upload(
-    client: Client, query: Query, folders: Sequence[ReportFolder], jobs: int, progress: Progress
-) -> tuple[JsonObject, list[str]]:
-    """The job, and the sources that are stored without their content."""
+@contextmanager
+def _interruptible() -> Iterator[None]:
     try:
-        found = look(folders, jobs, progress)
-        progress.note_all(describe_sources(found.newer, NEWER))
-        job, vanished = send(client, query, found, progress)
+        yield
     except KeyboardInterrupt as error:
-        raise Interrupted("Interrupted: nothing was stored.") from error
-    return job, [*found.missing, *vanished]
+        raise Interrupted(f"Interrupted: {NOT_STORED}") from error
 
 
 def _wait(client: Client, job: JsonObject, deadline: Deadline, progress: Progress, output: str) -> JsonObject:
     try:
-        return follow(client, job, deadline, progress)
+        return follow(client, job["token"], deadline, progress, job)
     except WaitTimedOut as error:
-        _write_job(error.job, output)
+        _write_job(error.job or job, output)
         raise
 
 

@@ -5,7 +5,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -110,6 +110,27 @@ def test_waits_sit_through_a_daemon_that_is_killed_and_started_again(
         daemon.kill()
         daemon.start()
         assert waits.end() == expected
+
+
+def test_what_begins_while_the_daemon_is_down_goes_on_when_it_is_up(
+    database_url: str, tmp_path: Path, reports: Path
+) -> None:
+    with ExitStack() as stack:
+        daemon = stack.enter_context(running_daemon(database_url, tmp_path, testing=True))
+        token = dummy(database_url, "a", 0)
+        until_status(daemon, token, "completed")
+        daemon.kill()
+        url = ["--url", f"127.0.0.1:{daemon.port}/Default"]
+        commands = (["jobs", "wait", token], ["store", str(reports), "-n", "shop"])
+        begun = [stack.enter_context(daemon.storectl_process(*command, *url)) for command in commands]
+        for process in begun:
+            assert process.stderr is not None
+            assert "No daemon answers" in process.stderr.readline()
+            assert "Asking again" in process.stderr.readline()
+        daemon.start()
+        ends = [process.communicate(timeout=PATIENCE)[1] for process in begun]
+    assert [process.returncode for process in begun] == [0, 0], ends
+    assert ends[1].endswith("Stored run 'shop': 1 report (1 new).\n")
 
 
 def test_waits_sit_through_a_restart_of_the_database(tmp_path: Path) -> None:

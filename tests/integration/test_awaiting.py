@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from storaged_cli.awaiting import await_job, await_job_async
-from storaged_cli.errors import GaveUp, NotADaemon, Refused, Unreachable, Usage, WaitTimedOut
+from storaged_cli.errors import GaveUp, NotADaemon, Refused, UnknownHost, Usage, WaitTimedOut
 
 from tests.acceptance.daemons import free_port
 from tests.integration.storectl_daemon import TOKEN, Daemon, answering, hang_up, problem, serve
@@ -80,9 +80,11 @@ def test_the_wait_ends_when_its_time_is_over(daemon: Daemon, wait: Await) -> Non
     assert error.value.job["status"] == "enqueued"
 
 
-def test_nothing_at_the_address_is_told_at_once(wait: Await) -> None:
-    with pytest.raises(Unreachable):
-        wait(TOKEN, url=f"localhost:{free_port()}/Default")
+def test_a_daemon_that_was_never_there_is_given_up_and_a_name_that_nobody_knows_at_once(wait: Await) -> None:
+    with pytest.raises(GaveUp):
+        wait(TOKEN, url=f"localhost:{free_port()}/Default", give_up=1)
+    with pytest.raises(UnknownHost):
+        wait(TOKEN, url="storaged.invalid/Default")
 
 
 def test_an_unknown_job_is_refused(daemon: Daemon, wait: Await) -> None:

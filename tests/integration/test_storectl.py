@@ -326,7 +326,7 @@ def test_a_daemon_that_does_not_come_back_ends_the_wait(daemon: Daemon) -> None:
     daemon.replace_next("job", daemon.job, *[hang_up] * 100)
     result = storectl(daemon, "jobs", "wait", TOKEN, "--give-up", "1")
     assert result.exit_code == 1
-    assert f"The job may go on: storectl jobs wait {TOKEN}\n" in result.stderr
+    assert f"The job may go on. To wait for it again: storectl jobs wait {TOKEN}\n" in result.stderr
     daemon.instead.clear()
     daemon.script.append(DONE)
     daemon.replace_next("job", answering(lambda: problem(503, "Not now.", {"Retry-After": "0"})))
@@ -334,11 +334,11 @@ def test_a_daemon_that_does_not_come_back_ends_the_wait(daemon: Daemon) -> None:
 
 
 def test_waiting_ends_when_its_time_is_over_and_the_job_goes_on(daemon: Daemon, reports: Path) -> None:
-    result = storectl(daemon, "store", str(reports), "--timeout", "0")
+    result = storectl(daemon, "store", str(reports), "--timeout", "1")
     assert result.exit_code == 8
     assert f"storectl jobs wait {TOKEN}" in result.stderr
     assert daemon.jobs[TOKEN]["status"] == "enqueued"
-    result = storectl(daemon, "store", str(reports), "--timeout", "0", "-o", "json")
+    result = storectl(daemon, "store", str(reports), "--timeout", "1", "-o", "json")
     assert (result.exit_code, json.loads(result.stdout)["token"]) == (8, TOKEN)
 
 

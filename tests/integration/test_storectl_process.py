@@ -10,12 +10,14 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from tests.acceptance.daemons import free_port
+from tests.integration.running_storectl import interrupt, read_terminal, read_until, running_storectl
 from tests.integration.storectl_daemon import TOKEN, Daemon, hang_up, serve
 
 REPORT = b"""<?xml version="1.0" encoding="UTF-8"?>
@@ -35,39 +37,8 @@ def reports(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@contextmanager
-def storectl(
-    daemon: Daemon, *arguments: str, stdin: int = subprocess.DEVNULL, stderr: int = subprocess.PIPE
-) -> Iterator[subprocess.Popen[str]]:
-    """A running storectl; killed at the end if it still runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "storaged_cli", *arguments],
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-        env={**os.environ, "STORAGED_URL": daemon.url, "COLUMNS": "80", "TERM": "xterm"},
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def read_until(process: subprocess.Popen[str], text: str) -> None:
-    """Read stderr up to a line with the text; at its end the test fails."""
-    assert process.stderr is not None
-    seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if text in line:
-            return
-    pytest.fail(f"{text!r} never came, but: {''.join(seen)}")
-
-
 def test_ctrl_c_while_it_waits_says_how_to_go_on(daemon: Daemon, reports: Path) -> None:
-    with storectl(daemon, "store", str(reports), "-n", "shop") as process:
+    with running_storectl(daemon.url, "store", str(reports), "-n", "shop") as process:
         read_until(process, f"Job {TOKEN}: enqueued")
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
@@ -75,14 +46,64 @@ def test_ctrl_c_while_it_waits_says_how_to_go_on(daemon: Daemon, reports: Path) 
     assert stderr == f"storectl: The job goes on. To wait for it again: storectl jobs wait {TOKEN}\n"
 
 
-def interrupt(process: subprocess.Popen[str]) -> None:
-    """SIGINT until it ends: Python does not see one that comes after a prompt was written, before it reads."""
-    for _ in range(30):
+PHASES = {
+    "Hashing sources": "Interrupted: nothing was stored.",
+    "Asking which sources are missing": "Interrupted: nothing was stored.",
+    "Uploading": "Interrupted: nothing was stored.",
+    "Waiting until the upload is safe": "Interrupted: the upload went out whole, so the daemon may store it;\r\n"
+    "  `storectl jobs` lists it then.",
+    "Enqueued": f"The job goes on. To wait for it again: storectl jobs wait\r\n  {TOKEN}",
+}
+
+
+@pytest.mark.parametrize("timeout", [[], ["--timeout", "600"]])
+@pytest.mark.parametrize("phase", PHASES)
+def test_ctrl_c_on_a_terminal_ends_each_phase_at_once_with_one_message(
+    daemon: Daemon, reports: Path, phase: str, timeout: list[str]
+) -> None:
+    answer = threading.Event()
+
+    async def keep_waiting(request: web.Request) -> web.StreamResponse:
+        if phase != "Uploading":
+            await request.read()
+        await asyncio.to_thread(answer.wait, 30)
+        return web.Response()
+
+    if phase == "Hashing sources":
+        with (reports / "a.c").open("wb") as file:
+            # Full of holes; to hash it takes minutes.
+            file.truncate(1 << 37)
+    elif phase == "Asking which sources are missing":
+        daemon.replace_next("missing", keep_waiting)
+    elif phase == "Uploading":
+        (reports / "a.c").write_bytes(random.Random(1).randbytes(64 << 20))
+        daemon.replace_next("store", keep_waiting)
+    elif phase == "Waiting until the upload is safe":
+        daemon.replace_next("store", keep_waiting)
+    else:
+        daemon.polls.append(keep_waiting)
+    terminal, other_side = pty.openpty()
+    with running_storectl(daemon.url, "store", str(reports), "-n", "shop", *timeout, stderr=other_side) as process:
+        os.close(other_side)
+        shown = b""
+        while phase.encode() not in shown:
+            shown += os.read(terminal, 4096)
         process.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(1)
-            return
-    pytest.fail("it did not end")
+        rest = read_terminal(terminal)
+        process.communicate(timeout=30)
+        answer.set()
+    assert process.returncode == 130
+    assert rest.endswith(f"\x1b[2Kstorectl: {PHASES[phase]}\r\n")
+    assert "Traceback" not in rest
+
+
+def test_ctrl_c_while_it_waits_for_a_daemon_that_is_away_says_how_to_go_on() -> None:
+    with running_storectl(f"localhost:{free_port()}/Default", "jobs", "wait", TOKEN) as process:
+        read_until(process, "Asking again until it can be reached.")
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert stderr == f"storectl: The job goes on. To wait for it again: storectl jobs wait {TOKEN}\n"
 
 
 @pytest.mark.parametrize(("count", "then"), [(2, "To wait for them again: storectl jobs wait {}"), (6, "The same {}")])
@@ -98,7 +119,7 @@ def test_ctrl_c_while_it_waits_for_several_jobs_says_how_to_go_on(daemon: Daemon
     for token in tokens:
         daemon.add_job(token)
     daemon.polls.extend([keep_waiting] * count)
-    with storectl(daemon, "jobs", "wait", "done", *tokens) as process:
+    with running_storectl(daemon.url, "jobs", "wait", "done", *tokens) as process:
         for _ in range(count + 1):
             read_until(process, "Job ")
         process.send_signal(signal.SIGINT)
@@ -120,7 +141,7 @@ def test_ctrl_c_while_jobs_are_cancelled_tells_how_far_it_came(daemon: Daemon) -
     for token in "abc":
         daemon.add_job(token)
     daemon.replace_next("cancel", daemon.cancel, keep_waiting)
-    with storectl(daemon, "jobs", "cancel", "a", "b", "c") as process:
+    with running_storectl(daemon.url, "jobs", "cancel", "a", "b", "c") as process:
         assert asked.wait(30)
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)
@@ -131,7 +152,7 @@ def test_ctrl_c_while_jobs_are_cancelled_tells_how_far_it_came(daemon: Daemon) -
 
 def test_ctrl_c_at_a_question_does_nothing_and_says_so(daemon: Daemon) -> None:
     terminal, other_side = pty.openpty()
-    with storectl(daemon, "del", "-n", "shop", stdin=other_side, stderr=other_side) as process:
+    with running_storectl(daemon.url, "del", "-n", "shop", stdin=other_side, stderr=other_side) as process:
         os.close(other_side)
         shown = b""
         while b"[y/N]: " not in shown:
@@ -156,7 +177,7 @@ def test_ctrl_c_while_it_uploads_stores_nothing(daemon: Daemon, reports: Path) -
         return web.Response()
 
     daemon.replace_next("store", read_nothing_more)
-    with storectl(daemon, "store", str(reports), "-n", "shop") as process:
+    with running_storectl(daemon.url, "store", str(reports), "-n", "shop") as process:
         assert uploading.wait(30)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
@@ -175,7 +196,7 @@ def test_ctrl_c_after_the_last_byte_does_not_claim_that_nothing_was_stored(daemo
         return web.Response()
 
     daemon.replace_next("store", keep_waiting)
-    with storectl(daemon, "store", str(reports), "-n", "shop") as process:
+    with running_storectl(daemon.url, "store", str(reports), "-n", "shop") as process:
         assert arrived.wait(30)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
@@ -189,7 +210,7 @@ def test_a_restart_of_the_daemon_does_not_end_the_wait() -> None:
     with ExitStack() as stack:
         listening = stack.enter_context(ExitStack())
         listening.enter_context(serve(first)).add_job()
-        process = stack.enter_context(storectl(first, "jobs", "wait", TOKEN, "--timeout", "60"))
+        process = stack.enter_context(running_storectl(first.url, "jobs", "wait", TOKEN, "--timeout", "60"))
         read_until(process, f"Job {TOKEN}: enqueued")
         listening.close()
         read_until(process, "asking again until it can be reached.")
@@ -205,7 +226,7 @@ def test_a_daemon_that_is_away_for_long_ends_the_wait_for_several_jobs_and_is_to
     daemon.add_job("a")
     daemon.add_job("b")
     daemon.polls.extend([hang_up] * 100)
-    with storectl(daemon, "jobs", "wait", "a", "b", "--give-up", "1") as process:
+    with running_storectl(daemon.url, "jobs", "wait", "a", "b", "--give-up", "1") as process:
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
     assert stderr.count("asking again until it can be reached.") == 1
@@ -220,7 +241,7 @@ def test_on_a_terminal_progress_leaves_only_the_summary(daemon: Daemon, reports:
         ]
     )
     terminal, other_side = pty.openpty()
-    with storectl(daemon, "store", str(reports), "-n", "shop", stderr=other_side) as process:
+    with running_storectl(daemon.url, "store", str(reports), "-n", "shop", stderr=other_side) as process:
         os.close(other_side)
         shown = read_terminal(terminal)
         stdout, _ = process.communicate(timeout=30)
@@ -234,7 +255,9 @@ def test_on_a_terminal_several_jobs_have_a_row_each_and_none_stays(daemon: Daemo
     daemon.add_job("nopqrstuvwx", run="shelf")
     daemon.script.extend([{"status": "completed"}] * 2)
     terminal, other_side = pty.openpty()
-    with storectl(daemon, "jobs", "wait", "abcdefghijk", "nopqrstuvwx", "-o", "json", stderr=other_side) as process:
+    with running_storectl(
+        daemon.url, "jobs", "wait", "abcdefghijk", "nopqrstuvwx", "-o", "json", stderr=other_side
+    ) as process:
         os.close(other_side)
         shown = read_terminal(terminal)
         process.communicate(timeout=30)
@@ -245,24 +268,10 @@ def test_on_a_terminal_several_jobs_have_a_row_each_and_none_stays(daemon: Daemo
     assert shown.count("\x1b[2K") >= 3
 
 
-def read_terminal(terminal: int) -> str:
-    """All that is written until the other side is closed."""
-    parts: list[bytes] = []
-    while True:
-        try:
-            part = os.read(terminal, 4096)
-        except OSError:
-            part = b""
-        if not part:
-            os.close(terminal)
-            return b"".join(parts).decode()
-        parts.append(part)
-
-
 def test_a_reader_that_goes_away_is_no_failure_worth_a_traceback(daemon: Daemon) -> None:
     daemon.pages["runs"] = [{"name": "x" * 1000, "reports": {}} for _ in range(2000)]
     daemon.page_size = 2000
-    with storectl(daemon, "runs") as process:
+    with running_storectl(daemon.url, "runs") as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("x")
         process.stdout.close()
