@@ -36,7 +36,18 @@ async def _open_server(home: Path) -> AsyncIterator[str]:
         return
     bindir = os.environ.get("STORAGED_TEST_PG_BINDIR")
     async with open_embedded(home, Path(bindir) if bindir else None) as dsn:
+        await _hurry(dsn)
         yield dsn
+
+
+async def _hurry(url: str) -> None:
+    """Nothing in this server outlives the tests, and a database for each is made by way of the WAL.
+
+    Clusters that tests start by themselves, to kill or to restart them, keep the settings of a daemon's.
+    """
+    for setting in ("fsync", "wal_compression"):
+        await _execute(url, f"ALTER SYSTEM SET {setting} = off")
+    await _execute(url, "SELECT pg_reload_conf()")
 
 
 @pytest.fixture(scope="session")
