@@ -21,8 +21,7 @@ def _server_from_environment() -> str | None:
     return os.environ.get("STORAGED_TEST_DATABASE_URL")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _interruptible() -> None:
+def pytest_configure() -> None:
     """A shell's background job ignores Ctrl-C, and so would all processes that the tests start and interrupt."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
