@@ -21,8 +21,7 @@ def _server_from_environment() -> str | None:
     return os.environ.get("STORAGED_TEST_DATABASE_URL")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _interruptible() -> None:
+def pytest_configure() -> None:
     """A shell's background job ignores Ctrl-C, and so would all processes that the tests start and interrupt."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,7 +35,18 @@ async def _open_server(home: Path) -> AsyncIterator[str]:
         return
     bindir = os.environ.get("STORAGED_TEST_PG_BINDIR")
     async with open_embedded(home, Path(bindir) if bindir else None) as dsn:
+        await _hurry(dsn)
         yield dsn
+
+
+async def _hurry(url: str) -> None:
+    """Nothing in this server outlives the tests, and a database for each is made by way of the WAL.
+
+    Clusters that tests start by themselves, to kill or to restart them, keep the settings of a daemon's.
+    """
+    for setting in ("fsync", "wal_compression"):
+        await _execute(url, f"ALTER SYSTEM SET {setting} = off")
+    await _execute(url, "SELECT pg_reload_conf()")
 
 
 @pytest.fixture(scope="session")

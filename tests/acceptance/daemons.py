@@ -9,10 +9,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 START_SECONDS = 60.0
@@ -27,6 +28,17 @@ def free_port() -> int:
 def clean_environment() -> dict[str, str]:
     """Without what the person who runs the tests may have set for storaged."""
     return {name: value for name, value in os.environ.items() if not name.startswith("STORAGED_")}
+
+
+class ClientProcess(subprocess.Popen[str]):
+    """Killed when a test leaves it with an error: as it is, it would be waited for without end."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, traceback)
 
 
 @dataclass
@@ -98,9 +110,9 @@ class DaemonProcess:
             out, err = process.communicate(timeout=timeout)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
-    def storectl_process(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "storaged_cli", *arguments],
+    def storectl_process(self, *arguments: str, program: Sequence[str] = ("-m", "storaged_cli")) -> "ClientProcess":
+        return ClientProcess(
+            [sys.executable, *program, *arguments],
             env=clean_environment() | {"STORAGED_URL": f"{self.url}/Default"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -3,15 +3,18 @@
 import asyncio
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from storaged_cli import waiting
 from storaged_cli.awaiting import await_job, await_job_async
 
 from storaged.database.embedded import open_embedded
+from tests.acceptance import hasty_storectl
 from tests.acceptance.calls import PATIENCE, call, eventually, get, until_status
 from tests.acceptance.conftest import run_sql
 from tests.acceptance.daemons import DaemonProcess, running_daemon
@@ -74,13 +77,21 @@ def dummy(database_url: str, name: str, seconds: int) -> str:
 class Waits:
     """`storectl jobs wait`, `await_job` and `await_job_async` on one job, each seen to wait before anything happens."""
 
-    def __init__(self, daemon: DaemonProcess, token: str, pool: ThreadPoolExecutor, url: str = "") -> None:
+    def __init__(
+        self,
+        daemon: DaemonProcess,
+        token: str,
+        pool: ThreadPoolExecutor,
+        url: str = "",
+        program: Sequence[str] = ("-m", "storaged_cli"),
+    ) -> None:
         url = url or f"127.0.0.1:{daemon.port}/Default"
+        options: dict[str, Any] = {"url": url, "give_up": PATIENCE}
         seen = [threading.Event(), threading.Event()]
-        self._client = daemon.storectl_process("jobs", "wait", token, "--url", url)
+        self._client = daemon.storectl_process("jobs", "wait", token, "--url", url, program=program)
         self._jobs = [
-            pool.submit(await_job, token, url=url, on_change=lambda _: seen[0].set()),
-            pool.submit(lambda: asyncio.run(await_job_async(token, url=url, on_change=lambda _: seen[1].set()))),
+            pool.submit(await_job, token, **options, on_change=lambda _: seen[0].set()),
+            pool.submit(lambda: asyncio.run(await_job_async(token, **options, on_change=lambda _: seen[1].set()))),
         ]
         assert self._client.stderr is not None
         assert token in self._client.stderr.readline()
@@ -155,6 +166,17 @@ def black_hole(connection: Connection) -> None:
     connection.is_black_hole = True
 
 
+HASTY_STORECTL = (hasty_storectl.__file__,)
+
+
+@pytest.fixture
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`await_job` finds out as soon as HASTY_STORECTL that a long poll went silent; else both take 45 s."""
+    monkeypatch.setattr(waiting, "LONG_POLL_SECONDS", hasty_storectl.LONG_POLL_SECONDS)
+    monkeypatch.setattr(waiting, "MARGIN_SECONDS", hasty_storectl.MARGIN_SECONDS)
+
+
+@pytest.mark.usefixtures("_hasty")
 @pytest.mark.parametrize("cut", [Connection.reset, black_hole])
 def test_waits_sit_through_connections_that_break_or_go_silent(
     database_url: str, tmp_path: Path, reports: Path, cut: Callable[[Connection], None]
@@ -166,10 +188,9 @@ def test_waits_sit_through_connections_that_break_or_go_silent(
     ):
         before = dummy(database_url, "a", FOREVER)
         until_status(daemon, before, "running")
-        waits = Waits(daemon, dummy(database_url, "b", 0), pool, proxy.url)
-        with daemon.storectl_process(
-            "store", str(reports), "-n", "shop", "--timeout", "100", "--url", proxy.url
-        ) as store:
+        waits = Waits(daemon, dummy(database_url, "b", 0), pool, proxy.url, HASTY_STORECTL)
+        options = ("-n", "shop", "--timeout", "100", "--url", proxy.url)
+        with daemon.storectl_process("store", str(reports), *options, program=HASTY_STORECTL) as store:
             eventually(lambda: len(proxy.asking(b"?wait=")) == 4)
             for connection in list(proxy.connections):
                 cut(connection)
