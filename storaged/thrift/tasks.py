@@ -20,6 +20,7 @@ HOLD_SECONDS: Final = 6.0
 YOUNG_SECONDS: Final = 60.0
 # There are no pages in this interface.
 MOST_JOBS: Final = 10_000
+PAGE: Final = 1000
 FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
 LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)
 LARGEST_PRODUCT_ID: Final = 2**31 - 1
@@ -53,10 +54,21 @@ async def get_tasks(call: Call, filters: TaskFilter) -> list[AdministratorTaskIn
     if where is None:
         return []
     async with call.services.engine.connect() as conn:
-        found = await list_jobs(conn, where, limit=MOST_JOBS + 1)
-    if len(found) > MOST_JOBS:
-        raise Refused(f"More than {MOST_JOBS} tasks fit: narrow the filters. `storectl jobs` lists any number of them.")
-    return [_administrator_info(job) for job in reversed(found)]
+        return await _list_all(conn, where)
+
+
+async def _list_all(conn: Connection, where: JobFilter) -> list[AdministratorTaskInfo]:
+    """In pages, between which others get their turn."""
+    found: list[AdministratorTaskInfo] = []
+    last = None
+    while True:
+        page = await list_jobs(conn, where, limit=PAGE, after_id=last)
+        found += map(_administrator_info, page)
+        if len(found) > MOST_JOBS:
+            raise Refused(f"More than {MOST_JOBS} tasks fit: narrow the filters, or list them by `storectl jobs list`.")
+        if len(page) < PAGE:
+            return found[::-1]
+        last = page[-1].id
 
 
 async def cancel_task(call: Call, token: str) -> bool:

@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from storaged.thrift.structs import Confidentiality, ProductSortMode
 from tests import apache
 from tests.acceptance.calls import call, get, store, until_ended
 from tests.acceptance.conftest import run_sql
-from tests.acceptance.daemons import DaemonProcess
+from tests.acceptance.daemons import DaemonProcess, running_daemon
 from tests.acceptance.thrift_calls import Failed, answer_of, ask, method_of, path_of, post
 from tests.acceptance.uploads import one_report
 
@@ -175,3 +176,12 @@ def test_what_clients_ask_before_anything_else_is_answered(shared_daemon: Daemon
     assert ask(shared_daemon, "Products", "isAdministratorOfAnyProduct") is True
     assert "URL must name one" in refusal(shared_daemon, "getCurrentProduct")
     assert call(shared_daemon, "GET", "/ready").body == b"CODECHECKER_SERVER_IS_READY"
+
+
+def test_limits_of_the_settings_are_told_and_only_tests_make_dummy_tasks(database_url: str, tmp_path: Path) -> None:
+    with running_daemon(database_url, tmp_path, run_limit=3, report_limit=9) as daemon:
+        current = ask(daemon, "Products", "getCurrentProduct", product="Default")
+        assert (current["runLimit"], current["reportLimit"]) == (3, 9)
+        with pytest.raises(Failed, match="only there while testing"):
+            ask(daemon, "Tasks", "createDummyTask", timeout=1, shouldFail=False)
+        assert get(daemon, "/api/v1/jobs")["jobs"] == []
