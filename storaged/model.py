@@ -99,9 +99,12 @@ class Job:
     id: JobId
     token: Token
     kind: JobKind
+    product_id: ProductId | None
     product: str | None
     run: str | None
     username: str | None
+    # The address that asked for it.
+    submitter: str | None
     summary: str
     status: JobStatus
     attempt: int

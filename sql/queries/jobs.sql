@@ -1,8 +1,12 @@
 -- The queue. What the triggers of job do (the line of a run, notifications) is told in docs/queue.md.
 
 -- name: enqueue_job
-INSERT INTO job (token, kind, product_id, run, username, summary, arguments, status, priority, enqueued_at)
-VALUES (:token, :kind, :product_id, :run, :username, :summary, :arguments, 'enqueued', :priority, clock_timestamp())
+INSERT INTO job (
+    token, kind, product_id, run, username, submitter, summary, arguments, status, priority, enqueued_at
+) VALUES (
+    :token, :kind, :product_id, :run, :username, :submitter, :summary, :arguments, 'enqueued', :priority,
+    clock_timestamp()
+)
 RETURNING id
 
 -- name: claim_jobs

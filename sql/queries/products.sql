@@ -1,16 +1,44 @@
 -- Products.
 
 -- name: get_product
-SELECT id, endpoint, display_name, description, weight, run_limit, report_limit, created_at FROM product WHERE endpoint = :endpoint;
+SELECT * FROM product WHERE endpoint = :endpoint;
 
 -- name: list_products
-SELECT id, endpoint, display_name, description, weight, run_limit, report_limit, created_at FROM product ORDER BY endpoint;
+SELECT * FROM product ORDER BY endpoint;
+
+-- name: find_product
+-- The number may be larger than an id can be.
+SELECT * FROM product WHERE id = :id::bigint;
+
+-- name: list_overviews
+-- Conditions that are NULL narrow nothing.
+SELECT
+    product.*,
+    (SELECT count(*) FROM run WHERE run.product_id = product.id) AS runs,
+    (SELECT stored_at FROM store WHERE store.product_id = product.id ORDER BY store.id DESC LIMIT 1) AS latest_store,
+    ARRAY(
+        SELECT job.run FROM job
+        WHERE job.product_id = product.id AND job.kind = 'store' AND job.status = 'running'
+        ORDER BY job.run
+    ) AS storing
+FROM product
+WHERE
+    (:id::bigint IS NULL OR product.id = :id::bigint)
+    AND (:endpoint::text IS NULL OR product.endpoint ILIKE :endpoint::text)
+    AND (:display_name::text IS NULL OR product.display_name ILIKE :display_name::text)
+ORDER BY product.id
+
+-- name: count_products
+SELECT count(*) FROM product
+WHERE
+    (:endpoint::text IS NULL OR endpoint ILIKE :endpoint::text)
+    AND (:display_name::text IS NULL OR display_name ILIKE :display_name::text)
 
 -- name: add_product
-INSERT INTO product (endpoint, display_name, description, weight, run_limit, report_limit)
-VALUES (:endpoint, :display_name, :description, :weight, :run_limit, :report_limit)
+INSERT INTO product (endpoint, display_name, description, weight, run_limit, report_limit, confidentiality)
+VALUES (:endpoint, :display_name, :description, :weight, :run_limit, :report_limit, :confidentiality)
 ON CONFLICT (endpoint) DO NOTHING
-RETURNING id, endpoint, display_name, description, weight, run_limit, report_limit, created_at
+RETURNING *
 
 -- name: edit_product
 UPDATE product SET
@@ -18,13 +46,17 @@ UPDATE product SET
     description = :description,
     weight = :weight,
     run_limit = :run_limit,
-    report_limit = :report_limit
+    report_limit = :report_limit,
+    confidentiality = :confidentiality
 WHERE id = :id
-RETURNING id, endpoint, display_name, description, weight, run_limit, report_limit, created_at
+RETURNING *
+
+-- name: move_product
+UPDATE product SET endpoint = :endpoint WHERE id = :id RETURNING *
 
 -- name: lock_product
 -- Nobody enqueues a job or makes a run in it until the end of the transaction.
-SELECT id, endpoint, display_name, description, weight, run_limit, report_limit, created_at FROM product WHERE endpoint = :endpoint FOR UPDATE
+SELECT * FROM product WHERE endpoint = :endpoint FOR UPDATE
 
 -- name: count_uses
 SELECT

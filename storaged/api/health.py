@@ -8,7 +8,7 @@ from aiohttp import web
 from typing_extensions import TypedDict
 
 from storaged.api.encode import json_response
-from storaged.api.keys import SERVICES
+from storaged.api.keys import SERVICES, Services
 from storaged.api.params import Query, read_query
 from storaged.errors import DatabaseUnavailable
 
@@ -43,10 +43,18 @@ async def readyz(request: web.Request) -> web.Response:
     read_query(request, Query)
     services = request.app[SERVICES]
     state = {"database": "available", "queue": services.wakeups.mode, "node": services.node}
+    fault = await database_fault(services)
+    if fault is not None:
+        state |= {"database": "unavailable", "detail": fault}
+        return json_response({"status": "unavailable", **state}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    return json_response({"status": "ready", **state})
+
+
+async def database_fault(services: Services) -> str | None:
+    """Why the database does not answer, if it does not."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS), services.engine.connect() as conn:
             await conn.fetchval("SELECT 1")
     except (DatabaseUnavailable, TimeoutError) as error:
-        state |= {"database": "unavailable", "detail": str(error) or "The database does not answer."}
-        return json_response({"status": "unavailable", **state}, status=HTTPStatus.SERVICE_UNAVAILABLE)
-    return json_response({"status": "ready", **state})
+        return str(error) or "The database does not answer."
+    return None

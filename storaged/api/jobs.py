@@ -165,8 +165,8 @@ async def get_job(request: web.Request) -> web.Response:
     async with services.engine.connect() as conn:
         job = await jobs.get(conn, token)
     if query.wait > 0:
-        job = await _wait(request, job, query)
-    if request.method == "GET" and _is_there(request):
+        job = await wait(request, job, query.wait, query.since)
+    if request.method == "GET" and is_there(request):
         services.told.note(job)
     return json_response(await _with_place(services, job))
 
@@ -228,13 +228,18 @@ async def cancel_job(request: web.Request) -> web.Response:
     """Ask that the job stop: one that waits is cancelled at once, one that runs at its next checkpoint."""
     read_query(request, Query)
     body = await read_json(request, CANCEL, empty={})
-    services = request.app[SERVICES]
+    job = await cancel(request.app[SERVICES], _token(request), body.comment)
+    return json_response(job_object(job))
+
+
+async def cancel(services: Services, token: Token, text: str = "") -> Job:
+    """Ask that the job stop, with a reason; its upload goes if it ended at once. Raises JobNotFound, AlreadyEnded."""
     async with services.engine.begin() as conn:
-        job = await jobs.request_cancel(conn, _token(request), NOBODY, body.comment)
+        job = await jobs.request_cancel(conn, token, NOBODY, text)
     if job.status is JobStatus.CANCELLED:
         services.metrics.job_ended(job.kind, job.status)
         await services.spool.delete(job.token)
-    return json_response(job_object(job))
+    return job
 
 
 async def retry_job(request: web.Request) -> web.Response:
@@ -251,12 +256,12 @@ async def retry_job(request: web.Request) -> web.Response:
     return json_response(await _with_place(services, job))
 
 
-async def _wait(request: web.Request, job: Job, query: WaitQuery) -> Job:
-    """Follow the job's changes until it is as asked for, the time has passed, or nobody waits any more."""
+async def wait(request: web.Request, job: Job, seconds: float, since: int | None = None) -> Job:
+    """Follow the job until it has ended (or its sequence is beyond `since`), the time has passed, or nobody waits."""
     services = request.app[SERVICES]
-    deadline = time.monotonic() + min(query.wait, services.settings.max_wait_seconds)
+    deadline = time.monotonic() + min(seconds, services.settings.max_wait_seconds)
     with services.watchers.watch(job.token) as watch:
-        while not _answers(job, query.since) and _is_there(request) and not services.watchers.closed:
+        while not _answers(job, since) and is_there(request) and not services.watchers.closed:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
@@ -272,7 +277,7 @@ async def _last_look(services: Services, job: Job) -> Job:
         return await jobs.get(conn, job.token)
 
 
-def _is_there(request: web.Request) -> bool:
+def is_there(request: web.Request) -> bool:
     """Whether the client has not closed the connection."""
     return request.transport is not None and not request.transport.is_closing()
 

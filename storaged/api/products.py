@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from typing_extensions import TypedDict
 
 from storaged.api.encode import json_response
-from storaged.api.keys import SERVICES
+from storaged.api.keys import SERVICES, Services
 from storaged.api.params import LongText, Query, Text, read_json, read_query
 from storaged.database.sql import Connection
 from storaged.store import products
@@ -119,12 +119,16 @@ async def edit_product(request: web.Request) -> web.Response:
 async def remove_product(request: web.Request) -> web.Response:
     """Remove a product that has no runs, and no jobs that have not ended; its ended jobs go with it."""
     read_query(request, Query)
-    services = request.app[SERVICES]
+    await remove_with_uploads(request.app[SERVICES], request.match_info["product"])
+    return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+async def remove_with_uploads(services: Services, endpoint: str) -> None:
+    """Remove the product, its jobs, and what is kept of their uploads. Raises ProductNotFound and ProductInUse."""
     async with services.engine.begin() as conn:
-        tokens = await products.remove_product(conn, request.match_info["product"])
+        tokens = await products.remove_product(conn, endpoint)
     for token in tokens:
         await services.spool.delete(token)
-    return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
 async def apply_edit(conn: Connection, endpoint: str, edit: ProductEdit) -> Product:

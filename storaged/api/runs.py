@@ -176,6 +176,7 @@ async def delete_run(request: web.Request) -> web.Response:
             product_id=product.id,
             run=name,
             username=None,
+            submitter=request.remote,
             summary=f"Deletion of '{product.endpoint}' - '{name}'",
             arguments={},
             token=jobs.new_token(),

@@ -102,6 +102,7 @@ async def create_store(request: web.Request) -> web.Response:
     store = StoreRequest(
         product=product,
         run=query.run,
+        submitter=request.remote,
         tag=query.tag,
         description=query.description,
         client=_client(request),

@@ -24,6 +24,8 @@ class StoreRequest:
     product: Product
     run: str
     username: str | None = None
+    # The address that it came from.
+    submitter: str | None = None
     tag: str | None = None
     description: str | None = None
     client: str | None = None
@@ -91,6 +93,7 @@ async def _enqueue_once(conn: Connection, request: StoreRequest, spooled: Spoole
         product_id=request.product.id,
         run=request.run,
         username=request.username,
+        submitter=request.submitter,
         summary=f"Store of results to '{request.product.endpoint}' - '{request.run}'",
         arguments=request.arguments(),
         token=token,

@@ -60,10 +60,12 @@ async def enqueue(
     summary: str,
     arguments: Mapping[str, Any],
     priority: int = 0,
+    submitter: str | None = None,
     token: Token,
 ) -> Job:
     """Add a job that may run as soon as the older unfinished jobs of its run have ended.
 
+    `submitter` is the address that asked for it, None when nobody did from outside.
     Jobs of a higher priority go before the others of their product, never before the older ones of their run.
     """
     job_id = await QUERIES["enqueue_job"].value(
@@ -73,6 +75,7 @@ async def enqueue(
         product_id=product_id,
         run=run,
         username=username,
+        submitter=submitter,
         summary=summary,
         arguments=dict(arguments),
         priority=priority,

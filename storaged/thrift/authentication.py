@@ -5,7 +5,14 @@ from typing import Final
 from storaged.auth.permissions import Right
 from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.faults import Refused
-from storaged.thrift.structs import ErrorCode, HandshakeInformation, Permission, PermissionFilter
+from storaged.thrift.structs import (
+    ErrorCode,
+    HandshakeInformation,
+    Permission,
+    PermissionFilter,
+    PersonalAccessToken,
+    SessionTokenData,
+)
 
 # By the scope that clients name.
 PERMISSIONS: Final = {
@@ -18,6 +25,7 @@ PERMISSIONS: Final = {
     ],
 }
 NO_USERS: Final = "This server knows no users: log in to one that does, or go on without."
+NO_TOKENS: Final = "This server knows no users, so that nobody has access tokens; none is needed."
 
 
 async def check_api_version(_call: Call) -> None:
@@ -70,6 +78,33 @@ async def has_permission(_call: Call, _permission: Permission, _parameters: str 
     return True
 
 
+async def get_personal_access_tokens(_call: Call) -> list[PersonalAccessToken]:
+    raise Refused(NO_TOKENS, ErrorCode.UNAUTHORIZED)
+
+
+async def new_personal_access_token(
+    _call: Call, _name: str | None, _description: str | None, _expiration: int | None
+) -> PersonalAccessToken:
+    raise Refused(NO_TOKENS, ErrorCode.UNAUTHORIZED)
+
+
+async def remove_personal_access_token(_call: Call, _name: str | None) -> bool:
+    raise Refused(NO_TOKENS, ErrorCode.UNAUTHORIZED)
+
+
+async def get_tokens(_call: Call) -> list[SessionTokenData]:
+    """As clients before 6.26 ask for them."""
+    raise Refused(NO_TOKENS, ErrorCode.UNAUTHORIZED)
+
+
+async def new_token(_call: Call, _description: str | None) -> SessionTokenData:
+    raise Refused(NO_TOKENS, ErrorCode.UNAUTHORIZED)
+
+
+async def remove_token(_call: Call, _token: str | None) -> bool:
+    raise Refused(NO_TOKENS, ErrorCode.UNAUTHORIZED)
+
+
 def _in_scope(scope: str) -> list[Permission]:
     if scope not in PERMISSIONS:
         raise Refused(f"There is no scope of permissions {scope!r}; there are {', '.join(PERMISSIONS)}.")
@@ -88,4 +123,10 @@ METHODS: Final[Methods] = {
     "getPermissions": Handled(get_permissions, Right.ANYBODY),
     "getPermissionsForUser": Handled(get_permissions_for_user, Right.ANYBODY),
     "hasPermission": Handled(has_permission, Right.ANYBODY),
+    "getPersonalAccessTokens": Handled(get_personal_access_tokens, Right.ANYBODY),
+    "newPersonalAccessToken": Handled(new_personal_access_token, Right.ANYBODY),
+    "removePersonalAccessToken": Handled(remove_personal_access_token, Right.ANYBODY),
+    "getTokens": Handled(get_tokens, Right.ANYBODY),
+    "newToken": Handled(new_token, Right.ANYBODY),
+    "removeToken": Handled(remove_token, Right.ANYBODY),
 }

@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from tests.acceptance.codechecker import EXECUTABLE_VARIABLE, running_codechecker
+from tests.acceptance.codechecker_client import OLD_VARIABLE, Client
 from tests.acceptance.comparison import Comparison
 from tests.acceptance.daemons import DaemonProcess, running_daemon
 from tests.acceptance.storaged_system import Storaged
@@ -52,19 +53,42 @@ def shared_daemon(shared_database_url: str, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
-def comparison(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comparison]:
-    """A real CodeChecker server and a daemon; skips where there is no CodeChecker, fails so on CI."""
+def codechecker_executable() -> Path:
+    """The real CodeChecker; skips where there is none, fails so on CI."""
     executable = os.environ.get(EXECUTABLE_VARIABLE)
     if not executable:
         reason = f"{EXECUTABLE_VARIABLE} does not name a CodeChecker 6.29.1 executable"
         if os.environ.get("CI"):
             pytest.fail(f"{reason}, and the comparison with it is part of CI")
         pytest.skip(reason)
+    return Path(executable)
+
+
+@pytest.fixture(scope="session")
+def codechecker_client(codechecker_executable: Path, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    """CodeChecker's own command line."""
+    return Client(codechecker_executable, tmp_path_factory.mktemp("codechecker-home"))
+
+
+@pytest.fixture(scope="session")
+def old_client(tmp_path_factory: pytest.TempPathFactory) -> Client:
+    """The command line of CodeChecker 6.24.1; skips where there is none."""
+    executable = os.environ.get(OLD_VARIABLE)
+    if not executable:
+        pytest.skip(f"{OLD_VARIABLE} does not name a CodeChecker 6.24.1 executable")
+    return Client(Path(executable), tmp_path_factory.mktemp("old-codechecker-home"))
+
+
+@pytest.fixture(scope="session")
+def comparison(
+    postgres_url: str, codechecker_executable: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Comparison]:
+    """A real CodeChecker server and a daemon."""
     folder = tmp_path_factory.mktemp("comparison")
     with ExitStack() as stack:
         database_url = stack.enter_context(fresh_database(postgres_url))
         daemon = stack.enter_context(running_daemon(database_url, folder))
-        codechecker = stack.enter_context(running_codechecker(Path(executable), folder / "codechecker"))
+        codechecker = stack.enter_context(running_codechecker(codechecker_executable, folder / "codechecker"))
         yield Comparison(codechecker, Storaged(daemon), folder)
 
 

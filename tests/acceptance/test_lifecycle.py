@@ -322,6 +322,10 @@ def test_a_daemon_whose_database_is_away_stops_all_the_same(tmp_path: Path) -> N
         eventually(lambda: call(daemon, "GET", "/readyz").status == 503)
         assert call(daemon, "GET", f"/api/v1/jobs/{running}").status == 503
         assert call(daemon, "GET", "/livez").status == 200
+        # In the words of CodeChecker's server.
+        assert call(daemon, "GET", "/live").body == b"CODECHECKER_SERVER_IS_LIVE"
+        answer = call(daemon, "GET", "/ready")
+        assert (answer.status, answer.body) == (500, b"CODECHECKER_SERVER_IS_NOT_READY")
         assert daemon.stop() == 0
         daemon.start()
         assert get_job(daemon, running)["status"] == "dropped"

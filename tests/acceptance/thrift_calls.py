@@ -29,9 +29,13 @@ def path_of(service: str, product: str | None = None, version: str = VERSION) ->
     return f"/{product}/{version}/{service}" if product else f"/{version}/{service}"
 
 
-def post(daemon: DaemonProcess, path: str, body: bytes, timeout: float = 60) -> tuple[int, bytes]:
-    """Status and body of the answer."""
-    with closing(http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=timeout)) as connection:
+def post(
+    daemon: DaemonProcess, path: str, body: bytes, timeout: float = 60, source: str = "127.0.0.1"
+) -> tuple[int, bytes]:
+    """Status and body of the answer to a call that comes from the address `source`."""
+    with closing(
+        http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=timeout, source_address=(source, 0))
+    ) as connection:
         connection.request("POST", path, body=body, headers={"Content-Type": "application/x-thrift"})
         response = connection.getresponse()
         return response.status, response.read()
@@ -44,11 +48,13 @@ def ask(
     *,
     product: str | None = None,
     version: str = VERSION,
+    source: str = "127.0.0.1",
     **arguments: Any,
 ) -> Any:
     """The answer of a call; raises Failed for one that is an error."""
     method = method_of(service, name)
-    status, body = post(daemon, path_of(service, product, version), apache.call_bytes(method, arguments, 5))
+    call = apache.call_bytes(method, arguments, 5)
+    status, body = post(daemon, path_of(service, product, version), call, source=source)
     assert status == 200, body
     return answer_of(method, body)
 

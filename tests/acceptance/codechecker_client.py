@@ -1,0 +1,45 @@
+"""CodeChecker's own command line, unmodified, run against a daemon."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.acceptance.daemons import DaemonProcess
+
+OLD_VARIABLE: Final = "STORAGED_CODECHECKER_OLD"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Client:
+    """An installed CodeChecker, with a home of its own. Each call takes up to a second of the processor to start."""
+
+    executable: Path
+    home: Path
+
+    def cmd(self, daemon: DaemonProcess, *arguments: str, **variables: str) -> Done:
+        """`CodeChecker cmd ...` on the daemon; `variables` are set in its environment."""
+        done = subprocess.run(
+            [self.executable, "cmd", *arguments, "--url", daemon.url],
+            env={**os.environ, "HOME": str(self.home), **variables},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
