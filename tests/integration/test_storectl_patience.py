@@ -106,6 +106,13 @@ def test_a_store_ends_at_its_timeout_when_nothing_answers(reports: Path) -> None
     )
 
 
+def test_a_dry_run_ends_at_its_timeout_when_nothing_answers(reports: Path) -> None:
+    with listening() as url:
+        result = storectl(url, "store", str(reports), "--timeout", "1", "--dry-run")
+    assert result.exit_code == 8
+    assert "Nothing was stored." in result.stderr
+
+
 def test_a_wait_ends_at_its_timeout_when_nothing_answers() -> None:
     with listening() as url:
         one = storectl(url, "jobs", "wait", TOKEN, "--timeout", "1", "--url", url, "-o", "json")
