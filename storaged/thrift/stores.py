@@ -13,7 +13,7 @@ from storaged.auth.permissions import Right
 from storaged.ingest.accept import StoreRequest, enqueue_store
 from storaged.model import Comment, Job, JobStatus
 from storaged.queue import jobs
-from storaged.spool.local import Spooled
+from storaged.spool.local import GATHER, Spooled, gathered
 from storaged.store import contents
 from storaged.thrift.calls import Arguments, Call, Handled, Methods, Streamed
 from storaged.thrift.faults import Refused
@@ -42,15 +42,15 @@ class RunOptions(BaseModel):
 OPTIONS: TypeAdapter[RunOptions] = TypeAdapter(RunOptions)
 
 
-async def get_missing_hashes(call: Call, hashes: list[str]) -> list[str]:
+async def get_missing_hashes(call: Call, hashes: list[str] | None) -> list[str]:
     """Of the SHA-256 hashes, those whose content the product lacks."""
-    known = read_object(HASHES, hashes, "fileHashes")
+    known = read_object(HASHES, hashes or [], "fileHashes")
     async with call.services.engine.connect() as conn:
         missing = await contents.missing_contents(conn, call.product.id, [bytes.fromhex(text) for text in known])
     return [found.hex() for found in missing]
 
 
-async def get_missing_blame_hashes(call: Call, _hashes: list[str]) -> list[str]:
+async def get_missing_blame_hashes(call: Call, _hashes: list[str] | None) -> list[str]:
     """None: blame information is not kept, so clients need not gather it."""
     _ = call.product
     return []
@@ -58,7 +58,7 @@ async def get_missing_blame_hashes(call: Call, _hashes: list[str]) -> list[str]:
 
 async def store(call: Call, body: AsyncIterator[bytes], read: Arguments) -> str:
     """Spool the upload and enqueue its store; the job's token."""
-    upload = UploadCall(body, field=1)
+    upload = UploadCall(gathered(body, GATHER), field=1)
     async with _received(call, upload) as spooled:
         _, options = read(upload.message().arguments)
         job = await _enqueue(call, spooled, options or {}, legacy=False)
@@ -67,7 +67,7 @@ async def store(call: Call, body: AsyncIterator[bytes], read: Arguments) -> str:
 
 async def store_and_wait(call: Call, body: AsyncIterator[bytes], read: Arguments) -> int:
     """The same, answered when the store has ended; raises Refused with the job's comments unless it was completed."""
-    upload = UploadCall(body, field=4)
+    upload = UploadCall(gathered(body, GATHER), field=4)
     async with _received(call, upload) as spooled:
         name, tag, version, _, force, prefixes, description = read(upload.message().arguments)
         options = {"runName": name, "tag": tag, "version": version, "force": force, "description": description}
@@ -129,7 +129,8 @@ def _is_there(call: Call) -> bool:
 def _not_stored(job: Job) -> Refused:
     if not job.status.ended:
         return Refused(
-            f"The server stops, and the store is not done: it goes on as job {job.token} when the server is started.",
+            f"The server stops before the store of run '{job.run}' has ended. When it is there again, "
+            f"`storectl jobs show {job.token}` tells what became of it.",
             ErrorCode.IOERROR,
         )
     return Refused(f"The store of run '{job.run}' ended {job.status}:\n\n{comments_text(job.comments)}")

@@ -8,18 +8,17 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from storaged.errors import BadArchive, UploadTooLarge
-from storaged.spool.local import gathered
 from storaged.thrift.messages import BadMessage, Message, read_message
 
 # Of all that a message holds beside its upload: names, tags, prefixes.
 REST_BYTES: Final = 1 << 20
-# Text is decoded, and its bytes come out, in pieces of at most so many bytes.
+# The bytes of an upload come out in pieces of at most so many.
 PIECE: Final = 1 << 20
 
 # What the scan stops at: brackets, commas, and where strings begin.
 STOPS: Final = re.compile(rb'[\[\]{},"]')
 # Apache's library for Python writes control characters as they are.
-STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 # A level of the scan that is an array; that of an object is the key it is at, None before the key.
 ARRAY: Final = b"["
 MOST_LEVELS: Final = 50
@@ -32,7 +31,10 @@ WHITESPACE: Final = b" \t\r\n"
 
 
 class UploadCall:
-    """A message while it comes in, of which one argument (its field's id) is taken out."""
+    """A message while it comes in, of which one argument (its field's id) is taken out.
+
+    Give it large pieces: a string that is not whole is scanned again with each.
+    """
 
     def __init__(self, body: AsyncIterator[bytes], field: int) -> None:
         self._body = body
@@ -133,7 +135,7 @@ async def unpacked(text: AsyncIterator[bytes], *, packed: int, limit: int) -> As
     `text` raises.
     """
     unpacking = Unpacking(packed, limit)
-    async for piece in gathered(text, PIECE):
+    async for piece in text:
         data = await asyncio.to_thread(unpacking.take, piece)
         while data:
             yield data
