@@ -13,12 +13,12 @@ from storaged.auth.permissions import Right
 from storaged.ingest.accept import StoreRequest, enqueue_store
 from storaged.model import Comment, Job, JobStatus
 from storaged.queue import jobs
-from storaged.spool.local import GATHER, Spooled, gathered
+from storaged.spool.local import Spooled, gathered
 from storaged.store import contents
 from storaged.thrift.calls import Arguments, Call, Handled, Methods, Streamed
 from storaged.thrift.faults import Refused
 from storaged.thrift.structs import ErrorCode
-from storaged.thrift.uploads import UploadCall, unpacked
+from storaged.thrift.uploads import PIECE, UploadCall, unpacked
 
 # What the blocking call answers: the run's id once, which no client has looked at for years.
 STORED: Final = -1
@@ -58,7 +58,7 @@ async def get_missing_blame_hashes(call: Call, _hashes: list[str] | None) -> lis
 
 async def store(call: Call, body: AsyncIterator[bytes], read: Arguments) -> str:
     """Spool the upload and enqueue its store; the job's token."""
-    upload = UploadCall(gathered(body, GATHER), field=1)
+    upload = UploadCall(gathered(body, PIECE), field=1)
     async with _received(call, upload) as spooled:
         _, options = read(upload.message().arguments)
         job = await _enqueue(call, spooled, options or {}, legacy=False)
@@ -67,7 +67,7 @@ async def store(call: Call, body: AsyncIterator[bytes], read: Arguments) -> str:
 
 async def store_and_wait(call: Call, body: AsyncIterator[bytes], read: Arguments) -> int:
     """The same, answered when the store has ended; raises Refused with the job's comments unless it was completed."""
-    upload = UploadCall(gathered(body, GATHER), field=4)
+    upload = UploadCall(gathered(body, PIECE), field=4)
     async with _received(call, upload) as spooled:
         name, tag, version, _, force, prefixes, description = read(upload.message().arguments)
         options = {"runName": name, "tag": tag, "version": version, "force": force, "description": description}

@@ -12,8 +12,8 @@ from storaged.thrift.messages import BadMessage, Message, read_message
 
 # Of all that a message holds beside its upload: names, tags, prefixes.
 REST_BYTES: Final = 1 << 20
-# The bytes of an upload come out in pieces of at most so many.
-PIECE: Final = 1 << 20
+# Text is taken, and bytes come out, in pieces of about so many.
+PIECE: Final = 1 << 18
 
 # What the scan stops at: brackets, commas, and where strings begin.
 STOPS: Final = re.compile(rb'[\[\]{},"]')
