@@ -1,29 +1,28 @@
 """Stores by CodeChecker's clients: what they ask before, the upload itself, and the wait for its end of older ones."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+from storaged.api import jobs as native
 from storaged.api.params import LongText, Name, Text, read_object
 from storaged.api.uploads import HASHES
 from storaged.auth.permissions import Right
 from storaged.ingest.accept import StoreRequest, enqueue_store
-from storaged.model import Comment, Job, JobStatus
-from storaged.queue import jobs
+from storaged.model import Job, JobStatus
 from storaged.spool.local import Spooled, gathered
 from storaged.store import contents
 from storaged.thrift.calls import Arguments, Call, Handled, Methods, Streamed
 from storaged.thrift.faults import Refused
 from storaged.thrift.structs import ErrorCode
+from storaged.thrift.tasks import comments_text
 from storaged.thrift.uploads import PIECE, UploadCall, unpacked
 
 # What the blocking call answers: the run's id once, which no client has looked at for years.
 STORED: Final = -1
-# How soon it is noticed that a client that waits has gone.
-GONE_SECONDS: Final = 15.0
 
 
 class RunOptions(BaseModel):
@@ -99,6 +98,7 @@ async def _enqueue(call: Call, spooled: Spooled, options: Mapping[str, Any], *, 
     request = StoreRequest(
         product=call.product,
         run=run.run_name,
+        submitter=call.request.remote,
         tag=run.tag,
         description=run.description,
         client=run.version,
@@ -112,33 +112,19 @@ async def _enqueue(call: Call, spooled: Spooled, options: Mapping[str, Any], *, 
 async def _ended(call: Call, job: Job) -> Job:
     """The job once it has ended; as it is when its client has gone, or the daemon stops."""
     services = call.services
-    with services.watchers.watch(job.token) as watch:
-        while not job.status.ended and _is_there(call) and not services.watchers.closed:
-            job = await watch.next_change(job.sequence, GONE_SECONDS) or job
-    if job.status.ended:
-        return job
-    async with services.engine.connect() as conn:
-        return await jobs.get(conn, job.token)
-
-
-def _is_there(call: Call) -> bool:
-    transport = call.request.transport
-    return transport is not None and not transport.is_closing()
+    while not job.status.ended and native.is_there(call.request) and not services.watchers.closed:
+        job = await native.wait(call.request, job, services.settings.max_wait_seconds)
+    return job
 
 
 def _not_stored(job: Job) -> Refused:
-    if not job.status.ended:
-        return Refused(
-            f"The server stops before the store of run '{job.run}' has ended. When it is there again, "
-            f"`storectl jobs show {job.token}` tells what became of it.",
-            ErrorCode.IOERROR,
-        )
-    return Refused(f"The store of run '{job.run}' ended {job.status}:\n\n{comments_text(job.comments)}")
-
-
-def comments_text(comments: Iterable[Comment]) -> str:
-    """Comments as CodeChecker shows them."""
-    return "\n----------\n".join(f"{one.who} at {one.at:%Y-%m-%d %H:%M:%S}:\n{one.text}" for one in comments)
+    if job.status.ended:
+        return Refused(f"The store of run '{job.run}' ended {job.status}:\n\n{comments_text(job)}")
+    return Refused(
+        f"The server stops before the store of run '{job.run}' has ended. When it is there again, "
+        f"`storectl jobs show {job.token}` tells what became of it.",
+        ErrorCode.IOERROR,
+    )
 
 
 METHODS: Final[Methods] = {

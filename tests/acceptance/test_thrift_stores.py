@@ -63,6 +63,7 @@ def missing(daemon: DaemonProcess, name: str, *hashes: str) -> Any:
 
 
 def spooled(daemon: DaemonProcess) -> set[Path]:
+    """The files of the spool; those of jobs that have just ended may go yet."""
     return {path for path in (daemon.data_dir / "spool").rglob("*") if path.is_file()}
 
 
@@ -130,23 +131,23 @@ RAW = {"runName": "raw", "force": False}
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "told"),
+    ("text", "told"),
     [
-        ("", ErrorCode.GENERAL, "cut off"),
-        ("%%%%", ErrorCode.GENERAL, "no base64"),
-        (GOOD[:-8], ErrorCode.GENERAL, "cut off"),
-        (GOOD[: len(GOOD) // 8 * 4], ErrorCode.GENERAL, "cut off"),
-        (base64.b64encode(one_report()).decode(), ErrorCode.GENERAL, "no zlib stream"),
-        (base64.b64encode(zlib.compress(one_report()) + b"more").decode(), ErrorCode.GENERAL, "goes on behind"),
+        ("", "cut off"),
+        ("%%%%", "no base64"),
+        (GOOD[:-8], "cut off"),
+        (GOOD[: len(GOOD) // 8 * 4], "cut off"),
+        (base64.b64encode(one_report()).decode(), "no zlib stream"),
+        (base64.b64encode(zlib.compress(one_report()) + b"more").decode(), "goes on behind"),
     ],
 )
 def test_an_upload_that_is_none_is_refused_and_leaves_nothing(
-    shared_daemon: DaemonProcess, text: str, code: ErrorCode, told: str
+    shared_daemon: DaemonProcess, text: str, told: str
 ) -> None:
     before = spooled(shared_daemon)
     failed = refused(shared_daemon, text, {"runName": "none", "force": False})
-    assert (failed.code, told in str(failed)) == (code, True), failed
-    assert spooled(shared_daemon) == before
+    assert (failed.code, told in str(failed)) == (ErrorCode.GENERAL, True), failed
+    assert spooled(shared_daemon) <= before
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_options_that_cannot_be_are_told(shared_daemon: DaemonProcess, options: 
     before = spooled(shared_daemon)
     failed = refused(shared_daemon, GOOD, options)
     assert (failed.code, told in str(failed)) == (ErrorCode.GENERAL, True), failed
-    assert spooled(shared_daemon) == before
+    assert spooled(shared_daemon) <= before
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_a_call_that_is_none_around_its_upload_is_refused(
     assert status == 200
     assert kind == 3 or "1" in fields
     assert "see its log" not in answer.decode()
-    assert spooled(shared_daemon) == before
+    assert spooled(shared_daemon) <= before
 
 
 def test_escapes_in_the_upload_are_those_of_any_string(shared_daemon: DaemonProcess) -> None:
@@ -198,7 +199,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_upload_leaves_nothing(shared_
     with closing(socket.create_connection(("127.0.0.1", shared_daemon.port))) as connection:
         connection.sendall(head + body[:200])
         eventually(lambda: any(incoming.iterdir()))
-    eventually(lambda: spooled(shared_daemon) == before)
+    eventually(lambda: spooled(shared_daemon) <= before)
 
 
 def test_an_upload_beyond_the_limits_is_refused_once_its_client_has_sent_it(database_url: str, tmp_path: Path) -> None:
