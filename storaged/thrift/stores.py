@@ -78,11 +78,6 @@ async def store_and_wait(call: Call, body: AsyncIterator[bytes], read: Arguments
     return STORED
 
 
-async def allows_statistics(call: Call) -> bool:
-    _ = call.product
-    return False
-
-
 def _received(call: Call, upload: UploadCall) -> AbstractAsyncContextManager[Spooled]:
     """The upload in the spool, while the block runs."""
     _ = call.product
@@ -132,5 +127,4 @@ METHODS: Final[Methods] = {
     "getMissingContentHashesForBlameInfo": Handled(get_missing_blame_hashes, Right.PRODUCT_STORE),
     "massStoreRunAsynchronous": Streamed(store, Right.PRODUCT_STORE),
     "massStoreRun": Streamed(store_and_wait, Right.PRODUCT_STORE),
-    "allowsStoringAnalysisStatistics": Handled(allows_statistics, Right.PRODUCT_STORE),
 }

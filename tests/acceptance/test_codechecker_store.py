@@ -64,6 +64,13 @@ def test_the_blocking_call_sends_no_source_again_and_waits(
     assert (job["result"]["unresolved"], job["result"]["new"]) == (SAMPLE_REPORTS, 0)
 
 
+def test_an_older_client_waits_for_its_store(shared_daemon: DaemonProcess, old_client: Client, sample: Path) -> None:
+    done = old_client.store(shared_daemon, sample, "-n", "older")
+    assert done.code == 0, done.out
+    job = get(shared_daemon, "/api/v1/jobs?run=older")["jobs"][0]
+    assert (job["status"], job["result"]["new"]) == ("completed", SAMPLE_REPORTS)
+
+
 def test_a_product_that_is_not_there_is_told(
     shared_daemon: DaemonProcess, codechecker_client: Client, sample: Path
 ) -> None:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import shutil
 import socket
 import zlib
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from storaged.thrift.structs import ErrorCode
+from storaged.thrift.structs import ErrorCode, StoreLimitKind
 from tests import apache
 from tests.acceptance.calls import eventually, get, reports_of, texts, until_ended
 from tests.acceptance.daemons import DaemonProcess, running_daemon
@@ -213,3 +214,33 @@ def test_an_upload_beyond_the_limits_is_refused_once_its_client_has_sent_it(data
         assert "no product 'Nowhere'" in str(refused(daemon, large, RAW, product="Nowhere"))
         assert [path.name for path in spooled(daemon)] == ["database"]
         assert until_ended(daemon, store(daemon, "small", GOOD))["status"] == "completed"
+
+
+def send_statistics(daemon: DaemonProcess, run: str, archive: bytes) -> Any:
+    return ask(daemon, SERVICE, "storeAnalysisStatistics", product="Default", runName=run, zipfile=packed(archive))
+
+
+def test_statistics_of_analyses_are_kept_where_there_is_a_folder_for_them(database_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "statistics"
+    with running_daemon(database_url, tmp_path, analysis_statistics_dir=folder) as daemon:
+        assert ask(daemon, SERVICE, "allowsStoringAnalysisStatistics", product="Default") is True
+        limits = ask(daemon, SERVICE, "getAnalysisStatisticsLimits", product="Default")
+        assert limits == {
+            StoreLimitKind.FAILURE_ZIP_SIZE: 50 * MIB,
+            StoreLimitKind.COMPILATION_DATABASE_SIZE: 100 * MIB,
+        }
+        assert send_statistics(daemon, "a/../run", b"older") is True
+        assert send_statistics(daemon, "a/../run", b"newer") is True
+        assert send_statistics(daemon, "a_.._run", b"another") is True
+        kept = list((folder / "Default").iterdir())
+        assert sorted(path.read_bytes() for path in kept) == [b"another", b"newer"]
+        assert {path.name.rpartition("-")[0] for path in kept} == {"a_.._run"}
+        assert {path.name for path in spooled(daemon)} == {"database"}
+        shutil.rmtree(folder)
+        folder.write_text("in the way")
+        assert send_statistics(daemon, "run", b"none") is False
+
+
+def test_statistics_of_analyses_are_not_asked_for_where_there_is_none(shared_daemon: DaemonProcess) -> None:
+    assert ask(shared_daemon, SERVICE, "allowsStoringAnalysisStatistics", product="Default") is False
+    assert send_statistics(shared_daemon, "run", b"some") is False
