@@ -3,9 +3,10 @@
     python -m benchmarks.codechecker_store [/path/to/CodeChecker] [--rounds 3]
 
 Without a path it is that of STORAGED_CODECHECKER. It starts a daemon with its defaults on an embedded PostgreSQL of its
-own, and a stub that takes each call, has done nothing with it, and answers. In each round the real client stores into a
-new product of the daemon, so that all sources are sent, and into the stub, which says that it lacks them all. Run it on
-an idle machine: client, daemon and database share its cores.
+own, and a stub that takes each call, does nothing with it, and answers. In each round the real client stores into a
+new product of the daemon, so that all sources are sent, and into the stub, which says that it lacks them all. The last
+column is how long the daemon had the job, from its acceptance to its end. Run it on an idle machine: client, daemon and
+database share its cores.
 """
 
 import argparse
@@ -17,8 +18,9 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -92,13 +94,22 @@ def main() -> None:
     report(rounds)
 
 
-def one_round(client: str, reports: Path, url: str, stub_url: str, number: int) -> tuple[float, float]:
-    """Seconds with the daemon and with the stub."""
+def one_round(client: str, reports: Path, url: str, stub_url: str, number: int) -> tuple[float, float, float]:
+    """Seconds with the daemon and with the stub, and of the job."""
     product = f"round{number}"
     body = json.dumps({"endpoint": product}).encode()
     with urllib.request.urlopen(urllib.request.Request(f"{url}/api/v1/products", body, method="POST")):
         pass
-    return store(client, reports, f"{url}/{product}"), store(client, reports, f"{stub_url}/Default")
+    ours, stubs = store(client, reports, f"{url}/{product}"), store(client, reports, f"{stub_url}/Default")
+    return ours, stubs, job_seconds(url, product)
+
+
+def job_seconds(url: str, product: str) -> float:
+    """From the product's only job's creation to its end."""
+    with urllib.request.urlopen(f"{url}/api/v1/jobs?product={product}") as answer:
+        (job,) = json.load(answer)["jobs"]
+    created, finished = (datetime.fromisoformat(job[name]) for name in ("created_at", "finished_at"))
+    return (finished - created).total_seconds()
 
 
 def store(client: str, reports: Path, url: str) -> float:
@@ -113,13 +124,12 @@ def store(client: str, reports: Path, url: str) -> float:
     return took
 
 
-def report(rounds: list[tuple[float, float]]) -> None:
-    table = Table("round", "storaged s", "stub s", "more s", title="CodeChecker store of xerces-c")
-    for number, (ours, stubs) in enumerate(rounds, 1):
-        table.add_row(str(number), f"{ours:.2f}", f"{stubs:.2f}", f"{ours - stubs:+.2f}")
-    for name, take in (("least", min), ("median", statistics.median)):
-        ours, stubs = (take(column) for column in zip(*rounds, strict=True))
-        table.add_row(name, f"{ours:.2f}", f"{stubs:.2f}", f"{ours - stubs:+.2f}")
+def report(rounds: Sequence[tuple[float, float, float]]) -> None:
+    table = Table("round", "storaged s", "stub s", "more s", "job s", title="CodeChecker store of xerces-c")
+    columns = list(zip(*rounds, strict=True))
+    least, median = (tuple(take(column) for column in columns) for take in (min, statistics.median))
+    for name, (ours, stubs, job) in [*enumerate(rounds, 1), ("least", least), ("median", median)]:
+        table.add_row(str(name), f"{ours:.2f}", f"{stubs:.2f}", f"{ours - stubs:+.2f}", f"{job:.2f}")
     Console().print(table)
 
 

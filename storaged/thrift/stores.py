@@ -72,7 +72,8 @@ async def store_and_wait(call: Call, body: AsyncIterator[bytes], read: Arguments
         options = {"runName": name, "tag": tag, "version": version, "force": force, "description": description}
         job = await _enqueue(call, spooled, {**options, "trimPathPrefixes": prefixes}, legacy=True)
     job = await _ended(call, job)
-    call.services.told.note(job)
+    if native.is_there(call.request):
+        call.services.told.note(job)
     if job.status is not JobStatus.COMPLETED:
         raise _not_stored(job)
     return STORED
