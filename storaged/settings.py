@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     keep_alive_seconds: float = Field(
         15, gt=0, description="How often a stream of events shows life while nothing changes; proxies cut silent ones."
     )
+    analysis_statistics_dir: Annotated[Path | None, BeforeValidator(_named)] = Field(
+        None, description="Folder for what CodeChecker's clients send of failed analyses; none: they send nothing."
+    )
     severities: dict[str, Literal["unspecified", "style", "low", "medium", "high", "critical"]] = Field(
         default_factory=dict, description="Severity by `checker` or `analyzer:checker`, before the packaged map."
     )

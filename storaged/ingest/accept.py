@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import orjson
@@ -15,6 +15,11 @@ from storaged.model import Job, JobKind, Token
 from storaged.queue import jobs
 from storaged.spool.local import LocalSpool, Spooled
 from storaged.store.products import Product
+
+LEGACY: Final = (
+    "WARNING!\nStored by the legacy call massStoreRun: its client can but wait on one connection until the store has "
+    "ended, and learns nothing of it when that breaks. Clients since CodeChecker 6.25 have a better one."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,14 @@ class StoreRequest:
     force: bool = False
     keep_going: bool = False
     idempotency_key: str | None = None
+    # By a call that is answered only when the store has ended: its client cannot go away meanwhile.
+    legacy: bool = False
+
+    @property
+    def summary(self) -> str:
+        """What the job is, in a line."""
+        store = "Legacy store" if self.legacy else "Store"
+        return f"{store} of results to '{self.product.endpoint}' - '{self.run}'"
 
     def digest(self, body: bytes) -> bytes:
         """What an Idempotency-Key stands for, given the SHA-256 of the body: the same bytes, stored in the same way."""
@@ -54,22 +67,26 @@ class StoreRequest:
 async def accept_store(
     engine: Engine, spool: LocalSpool, request: StoreRequest, body: AsyncIterator[bytes], *, limit: int
 ) -> Job:
-    """Spool the body, then enqueue its job; the same Idempotency-Key gives the same job, and stores nothing twice.
-
-    Raises UploadTooLarge, UploadIncomplete, SpoolFull, IdempotencyConflict, and ProductNotFound when the product was
-    removed meanwhile.
-    """
+    """Spool the body, then enqueue its job; raises UploadTooLarge, UploadIncomplete, SpoolFull, and as below."""
     async with spool.receive(body, limit=limit) as spooled:
-        token = jobs.new_token()
-        # Durable before the job is: an upload without a job is swept later, a job without its upload would be lost.
-        # So an error of the transaction, whose COMMIT may have happened all the same, leaves the upload where it is.
-        await spool.keep(spooled, token)
-        try:
-            async with engine.begin() as conn:
-                job = await _enqueue_once(conn, request, spooled, token)
-        except asyncpg.ForeignKeyViolationError as error:
-            # It was there when the request began.
-            raise ProductNotFound(request.product.endpoint) from error
+        return await enqueue_store(engine, spool, request, spooled)
+
+
+async def enqueue_store(engine: Engine, spool: LocalSpool, request: StoreRequest, spooled: Spooled) -> Job:
+    """Enqueue the job of what the spool received; the same Idempotency-Key gives the same job.
+
+    Raises IdempotencyConflict, and ProductNotFound when the product was removed meanwhile.
+    """
+    token = jobs.new_token()
+    # Durable before the job is: an upload without a job is swept later, a job without its upload would be lost.
+    # So an error of the transaction, whose COMMIT may have happened all the same, leaves the upload where it is.
+    await spool.keep(spooled, token)
+    try:
+        async with engine.begin() as conn:
+            job = await _enqueue_once(conn, request, spooled, token)
+    except asyncpg.ForeignKeyViolationError as error:
+        # It was there when the request began.
+        raise ProductNotFound(request.product.endpoint) from error
     if job.token != token:
         await spool.delete(token)
     return job
@@ -94,10 +111,12 @@ async def _enqueue_once(conn: Connection, request: StoreRequest, spooled: Spoole
         run=request.run,
         username=request.username,
         submitter=request.submitter,
-        summary=f"Store of results to '{request.product.endpoint}' - '{request.run}'",
+        summary=request.summary,
         arguments=request.arguments(),
         token=token,
     )
     if key is not None:
         await jobs.remember_key(conn, **owner, key=key, job=job)
+    if request.legacy:
+        await jobs.add_comment(conn, token, "storaged", LEGACY)
     return job

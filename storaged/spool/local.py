@@ -120,7 +120,7 @@ async def _write(path: Path, body: AsyncIterator[bytes], limit: int) -> Spooled:
     size = 0
     file = await asyncio.to_thread(path.open, "xb")
     try:
-        async for piece in _gathered(body):
+        async for piece in gathered(body, GATHER):
             size += len(piece)
             if size > limit:
                 raise UploadTooLarge(f"The upload is larger than {limit} bytes, which is the limit of this server.")
@@ -135,15 +135,16 @@ async def _write(path: Path, body: AsyncIterator[bytes], limit: int) -> Spooled:
     return Spooled(path, size, digest.digest())
 
 
-async def _gathered(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def gathered(body: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+    """The body in pieces of at least so many bytes, all but the last."""
     pieces: list[bytes] = []
-    gathered = 0
+    waiting = 0
     async for chunk in body:
         pieces.append(chunk)
-        gathered += len(chunk)
-        if gathered >= GATHER:
+        waiting += len(chunk)
+        if waiting >= size:
             yield b"".join(pieces)
-            pieces, gathered = [], 0
+            pieces, waiting = [], 0
     if pieces:
         yield b"".join(pieces)
 

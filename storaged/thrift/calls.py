@@ -59,11 +59,16 @@ class Handled:
 class Streamed:
     """A handler that is given the body, not its arguments: for calls whose body is too large to be held.
 
-    The body is the whole message, `[1,"method",1,sequence,{arguments}]`, in pieces. Reading it raises UploadIncomplete.
+    The body is the whole message, `[1,"method",1,sequence,{arguments}]`, in pieces; reading it raises UploadIncomplete.
+    What it read of the message's arguments the handler gives to `Arguments`. It may raise BadMessage.
     """
 
-    handler: Callable[[Call, AsyncIterator[bytes]], Awaitable[Any]]
+    handler: Callable[[Call, AsyncIterator[bytes], "Arguments"], Awaitable[Any]]
     right: Right
+
+
+# Arguments as they stand in a message, to their values in the order of the interface, None for what did not come.
+Arguments = Callable[[Any], list[Any]]
 
 
 Methods = Mapping[str, Handled | Streamed]

@@ -6,6 +6,7 @@ Whatever happens, the answer is a message of that protocol with status 200, as i
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -71,6 +72,7 @@ async def answer(request: web.Request) -> web.Response:
         log.exception("call failed", path=request.path, method=opening.method)
         detail = f"storaged failed ({type(error).__name__}): see its log."
         kind, content = Kind.EXCEPTION, ApplicationError(detail).content()
+    await _read_rest(request)
     return web.Response(body=write_message(opening.method, kind, opening.sequence, content), content_type=MEDIA)
 
 
@@ -130,7 +132,10 @@ async def _run(call: Call, operation: Operation, opening: Opening) -> Any:
     if operation.entry is None:
         raise unsupported(call)
     if isinstance(operation.entry, Streamed):
-        return await operation.entry.handler(call, _body(call.request, opening))
+        try:
+            return await operation.entry.handler(call, _body(call.request, opening), operation.arguments)
+        except BadMessage as fault:
+            raise ApplicationError(str(fault), ApplicationFault.PROTOCOL_ERROR) from fault
     message = await _message(call.request, opening)
     return await operation.entry.handler(call, *operation.arguments(message.arguments))
 
@@ -170,6 +175,15 @@ async def _message(request: web.Request, opening: Opening) -> Message:
         return read_message(body)
     except (UploadIncomplete, BadMessage) as fault:
         raise ApplicationError(str(fault), ApplicationFault.PROTOCOL_ERROR) from fault
+
+
+async def _read_rest(request: web.Request) -> None:
+    """Wait until the client has sent all of its call: CodeChecker's does not look for an answer before, and would only
+    tell of a broken pipe.
+    """
+    with suppress(UploadIncomplete):
+        async for _ in body_of(request):
+            pass
 
 
 async def _body(request: web.Request, opening: Opening) -> AsyncIterator[bytes]:

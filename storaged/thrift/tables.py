@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
-from storaged.thrift import authentication, configuration, products, serverinfo, tasks
+from storaged.thrift import authentication, configuration, failed_analyses, products, serverinfo, stores, tasks
 from storaged.thrift.calls import Methods
 
 TABLES: Final[Mapping[str, Methods]] = {
     "Authentication": authentication.METHODS,
+    "CodeCheckerService": {**stores.METHODS, **failed_analyses.METHODS},
     "Configuration": configuration.METHODS,
     "Products": products.METHODS,
     "ServerInfo": serverinfo.METHODS,

@@ -128,7 +128,7 @@ def _info(job: Job) -> TaskInfo:
     if job.username is not None:
         info["actorUsername"] = job.username
     if job.comments:
-        info["comments"] = COMMENT_SEPARATOR.join(map(_comment, job.comments))
+        info["comments"] = comments_text(job)
     _set_times(info, job)
     return info
 
@@ -143,6 +143,11 @@ def _set_times(info: TaskInfo, job: Job) -> None:
     # A client takes a job whose last sign of life is an hour old for dead; one that waits has given none to be old.
     if job.heartbeat_at is not None and job.status is not JobStatus.ENQUEUED:
         info["lastHeartbeatEpoch"] = int(job.heartbeat_at.timestamp())
+
+
+def comments_text(job: Job) -> str:
+    """The job's comments as CodeChecker shows them."""
+    return COMMENT_SEPARATOR.join(map(_comment, job.comments))
 
 
 def _comment(comment: Comment) -> str:

@@ -34,8 +34,17 @@ class Client:
 
     def cmd(self, daemon: DaemonProcess, *arguments: str, **variables: str) -> Done:
         """`CodeChecker cmd ...` on the daemon; `variables` are set in its environment."""
+        return self._run("cmd", *arguments, "--url", daemon.url, **variables)
+
+    def store(
+        self, daemon: DaemonProcess, folder: Path, *options: str, product: str = "Default", **variables: str
+    ) -> Done:
+        """`CodeChecker store` of a report folder."""
+        return self._run("store", str(folder), *options, "--url", f"{daemon.url}/{product}", **variables)
+
+    def _run(self, *arguments: str, **variables: str) -> Done:
         done = subprocess.run(
-            [self.executable, "cmd", *arguments, "--url", daemon.url],
+            [self.executable, *arguments],
             env={**os.environ, "HOME": str(self.home), **variables},
             capture_output=True,
             text=True,

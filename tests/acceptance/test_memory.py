@@ -1,19 +1,25 @@
 """The daemon's memory does not grow with an upload: neither while it comes in, nor while it is stored."""
 
+import base64
 import hashlib
+import http.client
 import json
 import os
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
 import pytest
 
+from tests import apache
 from tests.acceptance.calls import get_job, post_store
 from tests.acceptance.daemons import DaemonProcess, running_daemon
+from tests.acceptance.thrift_calls import answer_of, method_of, path_of
 from tests.acceptance.uploads import report
 from tests.plists import plist
 
@@ -113,6 +119,15 @@ def growth_of(daemon: DaemonProcess) -> Iterator[Growth]:
         watcher.join()
 
 
+def until_done(daemon: DaemonProcess, job: Any, growth: Growth) -> Any:
+    """Follow the job from phase to phase to its end."""
+    while job["finished_at"] is None:
+        growth.now = job["progress"]["phase"] or "queue"
+        job = get_job(daemon, job["token"], f"?wait=60&since={job['sequence']}")
+    assert job["status"] == "completed", job["comments"]
+    return job
+
+
 SHAPES = {
     "one huge source, some large, many middling": [UPLOAD // 2, *[UPLOAD // 16] * 4, *[MIB] * (UPLOAD // 4 // MIB)],
     "very many small sources": [10 << 10] * (UPLOAD // (10 << 10)),
@@ -129,12 +144,46 @@ def test_a_large_upload_of_stored_entries_hardly_raises_the_daemons_memory(
     with running_daemon(database_url, tmp_path) as daemon, growth_of(daemon) as growth:
         answer = post_store(daemon, "large", body({"large.plist": large, "small.plist": small}, SHAPES[shape]))
         assert answer.status == 202, answer.body
-        job = answer.json
-        while job["finished_at"] is None:
-            growth.now = job["progress"]["phase"] or "queue"
-            job = get_job(daemon, job["token"], f"?wait=60&since={job['sequence']}")
-        assert job["status"] == "completed", job["comments"]
+        job = until_done(daemon, answer.json, growth)
         assert job["result"]["reports"] == UPLOAD // MIB * 60 + 1
         assert job["result"]["missing_sources"] == []
+    record_property("growth in bytes", growth.most)
+    assert max(growth.most.values()) < MOST_GROWTH
+
+
+STORE = method_of("CodeCheckerService", "massStoreRunAsynchronous")
+
+
+def thrift_body(archive: Iterable[bytes]) -> Iterator[bytes]:
+    """The call of CodeChecker's client, made while it is sent: the archive as zlib in base64 in JSON."""
+    call = apache.call_bytes(STORE, {"zipfileBlob": "HERE", "storeOpts": {"runName": "large", "force": False}}, 5)
+    head, tail = call.split(b"HERE")
+    yield head
+    packing = zlib.compressobj(0)
+    left = b""
+    for piece in archive:
+        data = left + packing.compress(piece)
+        whole = len(data) // 3 * 3
+        left = data[whole:]
+        yield base64.b64encode(data[:whole])
+    yield base64.b64encode(left + packing.flush())
+    yield tail
+
+
+@pytest.mark.timeout(900)
+def test_a_large_store_of_codecheckers_client_hardly_raises_the_daemons_memory(
+    database_url: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    small = plist(report(0), files=["/src/1.c"])
+    # In base64 half as much as the others: it goes the same way from the spool on.
+    part = UPLOAD // 8
+    sizes = [part, *[MIB] * (part // MIB), *[10 << 10] * (part // (10 << 10))]
+    with running_daemon(database_url, tmp_path) as daemon, growth_of(daemon) as growth:
+        with closing(http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=600)) as connection:
+            connection.request(
+                "POST", path_of("CodeCheckerService", "Default"), body=thrift_body(body({"small.plist": small}, sizes))
+            )
+            token = answer_of(STORE, connection.getresponse().read())
+        until_done(daemon, get_job(daemon, token), growth)
     record_property("growth in bytes", growth.most)
     assert max(growth.most.values()) < MOST_GROWTH
