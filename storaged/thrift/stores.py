@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from storaged.api import jobs as native
 from storaged.api.params import LongText, Name, Text, read_object
-from storaged.api.uploads import HASHES
+from storaged.api.uploads import HASHES, MOST_HASHES
 from storaged.auth.permissions import Right
 from storaged.ingest.accept import StoreRequest, enqueue_store
 from storaged.model import Job, JobStatus
@@ -43,9 +43,11 @@ OPTIONS: TypeAdapter[RunOptions] = TypeAdapter(RunOptions)
 
 async def get_missing_hashes(call: Call, hashes: list[str] | None) -> list[str]:
     """Of the SHA-256 hashes, those whose content the product lacks."""
-    known = read_object(HASHES, hashes or [], "fileHashes")
+    asked = hashes or []
+    batches = [asked[at : at + MOST_HASHES] for at in range(0, len(asked), MOST_HASHES)]
+    known = [bytes.fromhex(text) for batch in batches for text in read_object(HASHES, batch, "fileHashes")]
     async with call.services.engine.connect() as conn:
-        missing = await contents.missing_contents(conn, call.product.id, [bytes.fromhex(text) for text in known])
+        missing = await contents.missing_contents(conn, call.product.id, known)
     return [found.hex() for found in missing]
 
 
