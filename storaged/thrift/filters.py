@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from storaged.database.sql import Connection
@@ -154,14 +154,10 @@ def _times(asked: structs.ReportFilter) -> dict[str, Any]:
     detected, fixed = date.get("detected") or {}, date.get("fixed") or {}
     first, last = asked.get("firstDetectionDate"), asked.get("fixDate")
     after = [time_or_none(detected.get("after")), None if first is None else time_of(first)]
-    before = [time_or_none(detected.get("before")), None if last is None else _just_before(last)]
+    before = [time_or_none(detected.get("before")), None if last is None else time_of(last)]
     return {
         "detected_after": max(filter(None, after), default=None),
         "detected_before": min(filter(None, before), default=None),
         "fixed_after": time_or_none(fixed.get("after")),
         "fixed_before": time_or_none(fixed.get("before")),
     }
-
-
-def _just_before(seconds: int) -> datetime:
-    return time_of(seconds) - timedelta(microseconds=1)
