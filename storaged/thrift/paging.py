@@ -1,5 +1,6 @@
 """Lists of reports that clients page through by offset: found once, then read page by page."""
 
+import hashlib
 import time
 from array import array
 from collections.abc import Callable, Sequence
@@ -39,13 +40,10 @@ class FoundLists:
         self._lists[key] = (self._clock(), ids)
         return ids
 
-    def forget(self, key: bytes) -> None:
-        self._lists.pop(key, None)
-
 
 FOUND_LISTS: Final = web.AppKey("found_lists", FoundLists)
 
 
 def list_key(*asked: Any) -> bytes:
-    """Equal for what asks for the same list."""
-    return orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
+    """Equal for what asks for the same list; short, however long that is."""
+    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).digest()
