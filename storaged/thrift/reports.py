@@ -101,6 +101,17 @@ async def get_diff_results_hash(
     return [text for text in given if (text in found) is (which is DiffType.UNRESOLVED)]
 
 
+async def get_review_status_rules(
+    _call: Call,
+    _filter: structs.ReviewStatusRuleFilter | None,
+    _sort: structs.ReviewStatusRuleSortMode | None,
+    _limit: int | None,
+    _offset: int | None,
+) -> list[structs.ReviewStatusRule]:
+    """There are none yet; a diff with a folder asks for them."""
+    return []
+
+
 def order_of(sort: Sequence[structs.SortMode] | None) -> ReportOrder:
     """The order of the first that is asked for; raises Refused for one by annotations."""
     mode = (sort or [MOST_SEVERE_FIRST])[0]
@@ -193,5 +204,6 @@ METHODS: Final[Methods] = {
     "getRunResults": Handled(get_run_results, Right.PRODUCT_VIEW),
     "getReport": Handled(get_report, Right.PRODUCT_VIEW),
     "getReportDetails": Handled(get_report_details, Right.PRODUCT_VIEW),
+    "getReviewStatusRules": Handled(get_review_status_rules, Right.PRODUCT_VIEW),
     "getDiffResultsHash": Handled(get_diff_results_hash, Right.PRODUCT_VIEW),
 }
