@@ -1,4 +1,4 @@
-"""How long the daemon takes for all calls of `CodeChecker cmd results --details -o json`, with the analysis of xerces-c.
+"""How long the daemon takes for `CodeChecker cmd results --details -o json` of xerces-c, all calls together.
 
     python -m benchmarks.codechecker_results [/path/to/CodeChecker] [--rounds 5]
 

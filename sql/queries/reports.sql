@@ -9,9 +9,13 @@ WHERE r.product_id = :product
 AND (:runs::bigint[] IS NULL OR r.run_id = ANY (:runs))
 -- One run by itself, so that the index which has a run's reports in the order of their ids is seen to lead to the page.
 AND (:only_run::bigint IS NULL OR r.run_id = :only_run)
-AND ((:tags::text[] IS NULL AND :stores::bigint[] IS NULL) OR EXISTS (
+AND (:tags::text[] IS NULL OR EXISTS (
     SELECT FROM store s
-    WHERE s.product_id = r.product_id AND s.run_id = r.run_id AND (s.tag = ANY (:tags) OR s.id = ANY (:stores))
+    WHERE s.product_id = r.product_id AND s.run_id = r.run_id AND s.tag = ANY (:tags)
+      AND r.detected_at <= s.stored_at AND (r.fixed_at IS NULL OR r.fixed_at > s.stored_at)))
+AND (:stores::bigint[] IS NULL OR EXISTS (
+    SELECT FROM store s
+    WHERE s.product_id = r.product_id AND s.run_id = r.run_id AND s.id = ANY (:stores)
       AND r.detected_at <= s.stored_at AND (r.fixed_at IS NULL OR r.fixed_at > s.stored_at)))
 AND (:statuses::text[] IS NULL OR r.status = ANY (:statuses))
 AND (:detection_statuses::text[] IS NULL OR r.detection_status = ANY (:detection_statuses))
