@@ -49,6 +49,9 @@ SELECT r.id, r.name
 -- use: runs_that_fit
 ORDER BY r.id;
 
+-- name: lock_run
+SELECT id FROM run WHERE product_id = :product AND id = :run FOR UPDATE;
+
 -- name: rename_run
 -- Nothing when there is a run of that name already. The caller holds the lock under which runs are made.
 UPDATE run SET name = :name

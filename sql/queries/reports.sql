@@ -150,6 +150,18 @@ GROUP BY counted.key
 ORDER BY counted.key
 LIMIT :limit OFFSET :offset;
 
+-- name: annotation_values
+-- What the annotations of these names (NULL: of any) say.
+SELECT DISTINCT a.value
+FROM (
+    SELECT r.annotations
+    -- use: reports_that_fit
+    OFFSET 0
+) found
+CROSS JOIN LATERAL jsonb_each_text(found.annotations) AS a (name, value)
+WHERE :names::text[] IS NULL OR a.name = ANY (:names)
+ORDER BY a.value;
+
 -- name: count_at_stores
 -- How many of the reports were open at each of these stores; of unique ones, each hash once.
 SELECT at.id AS store,

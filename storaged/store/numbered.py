@@ -88,6 +88,12 @@ async def names_of_runs(conn: Connection, product: ProductId, choice: RunChoice)
     return {RunId(row["id"]): row["name"] for row in rows}
 
 
+async def lock_run(conn: Connection, product: ProductId, run: int) -> RunId | None:
+    """Let no store change the run until the transaction ends; None when there is no such run."""
+    found = await QUERIES["lock_run"].value(conn, product=product, run=run)
+    return None if found is None else RunId(found)
+
+
 async def rename_run(conn: Connection, product: ProductId, run: RunId, name: str) -> bool:
     """False when there is a run of that name; the caller holds the lock of `runs.lock_names`."""
     return await QUERIES["rename_run"].value(conn, product=product, run=run, name=name) is not None

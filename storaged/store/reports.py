@@ -249,6 +249,21 @@ async def count_reports(
     )
 
 
+async def annotation_values(
+    conn: Connection,
+    product: ProductId,
+    where: ReportFilter,
+    names: Sequence[str] | None,
+    *,
+    diff: Difference | None = None,
+) -> list[str]:
+    """The distinct values that annotations of these names (None: of any) have in the reports."""
+    conditions = _conditions(where, diff)
+    del conditions["unique"]
+    rows = await _fetch(conn, "annotation_values", product=product, names=names, **conditions)
+    return [row["value"] for row in rows]
+
+
 async def count_at_stores(
     conn: Connection,
     product: ProductId,

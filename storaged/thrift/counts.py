@@ -97,6 +97,16 @@ async def get_report_status_counts(
     return found
 
 
+async def get_report_annotations(
+    call: Call, run_ids: list[int] | None, asked: ReportFilter | None, compared: CompareData | None
+) -> list[str]:
+    """The values that annotations have, of the names in the filter, or else of any name."""
+    names = [pair.get("first", "") for pair in (asked or {}).get("annotations") or ()]
+    async with call.services.engine.connect() as conn:
+        found = await read_asked(conn, call.product, run_ids, asked, compared)
+        return await reports.annotation_values(conn, call.product.id, found.where, some(names), diff=found.diff)
+
+
 async def get_run_history_tag_counts(
     call: Call,
     run_ids: list[int] | None,
@@ -165,5 +175,6 @@ METHODS: Final[Methods] = {
     "getDetectionStatusCounts": Handled(get_detection_status_counts, Right.PRODUCT_VIEW),
     "getReviewStatusCounts": Handled(get_review_status_counts, Right.PRODUCT_VIEW),
     "getReportStatusCounts": Handled(get_report_status_counts, Right.PRODUCT_VIEW),
+    "getReportAnnotations": Handled(get_report_annotations, Right.PRODUCT_VIEW),
     "getRunHistoryTagCounts": Handled(get_run_history_tag_counts, Right.PRODUCT_VIEW),
 }

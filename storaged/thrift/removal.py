@@ -8,9 +8,8 @@ import structlog
 from storaged.api.params import INDEXED_BYTES
 from storaged.api.runs import enqueue_deletion
 from storaged.auth.permissions import Right
-from storaged.model import Job, JobStatus, RunId
+from storaged.model import Job, JobStatus
 from storaged.store import numbered, reports, runs
-from storaged.store.numbered import RunChoice
 from storaged.thrift import structs
 from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.faults import Refused
@@ -74,10 +73,12 @@ async def update_run_data(call: Call, run_id: int, name: str | None) -> bool:
         raise Refused(f"The new name is too long: {NAME_LENGTH} characters and {INDEXED_BYTES} bytes are the most.")
     product = call.product
     async with call.services.engine.begin() as conn:
-        await runs.lock_names(conn, product.id)
-        if not await numbered.names_of_runs(conn, product.id, RunChoice(ids=[run_id])):
+        # In this order: a store holds its run when it comes to the names.
+        run = await numbered.lock_run(conn, product.id, run_id)
+        if run is None:
             raise Refused(f"Product {product.endpoint!r} has no run of the number {run_id}.", ErrorCode.DATABASE)
-        if not await numbered.rename_run(conn, product.id, RunId(run_id), name):
+        await runs.lock_names(conn, product.id)
+        if not await numbered.rename_run(conn, product.id, run, name):
             raise Refused(f"Product {product.endpoint!r} has a run {name!r} already.", ErrorCode.DATABASE)
     return True
 

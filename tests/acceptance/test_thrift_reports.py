@@ -229,6 +229,12 @@ def test_reports_are_counted_by_what_they_have_in_common(reports: DaemonProcess)
     ]
 
 
+def test_the_values_of_annotations_are_told(reports: DaemonProcess) -> None:
+    for report_filter in ({}, {"annotations": [{"first": "testcase"}]}):
+        assert service(reports, "getReportAnnotations", reportFilter=report_filter) == ["t1"]
+    assert service(reports, "getReportAnnotations", reportFilter={"annotations": [{"first": "x"}]}) == []
+
+
 def diff(daemon: DaemonProcess, which: DiffType, base: str, new: str, base_tag: str | None = None) -> list[int]:
     compared = {"runIds": ids(daemon, new), "diffType": which}
     tags = {"runTag": [tag(daemon, base_tag)]} if base_tag else {}
