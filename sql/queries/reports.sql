@@ -13,6 +13,10 @@ AND (:tags::text[] IS NULL OR EXISTS (
     SELECT FROM store s
     WHERE s.product_id = r.product_id AND s.run_id = r.run_id AND s.tag = ANY (:tags)
       AND r.detected_at <= s.stored_at AND (r.fixed_at IS NULL OR r.fixed_at > s.stored_at)))
+AND (:stores::bigint[] IS NULL OR EXISTS (
+    SELECT FROM store s
+    WHERE s.product_id = r.product_id AND s.run_id = r.run_id AND s.id = ANY (:stores)
+      AND r.detected_at <= s.stored_at AND (r.fixed_at IS NULL OR r.fixed_at > s.stored_at)))
 AND (:statuses::text[] IS NULL OR r.status = ANY (:statuses))
 AND (:detection_statuses::text[] IS NULL OR r.detection_status = ANY (:detection_statuses))
 AND (:open::boolean IS NULL OR (r.status IN ('new', 'reopened', 'unresolved')) = :open)
@@ -20,10 +24,12 @@ AND (:open_at::timestamptz IS NULL OR (r.detected_at <= :open_at AND (r.fixed_at
 AND (:severities::smallint[] IS NULL OR c.severity = ANY (:severities))
 AND (:checkers::text[] IS NULL OR c.name ILIKE ANY (:checkers))
 AND (:analyzers::text[] IS NULL OR c.analyzer ILIKE ANY (:analyzers))
-AND (:files::text[] IS NULL OR f.path LIKE ANY (:files) OR (:anywhere::boolean AND EXISTS (
+AND (:files::text[] IS NULL OR f.path LIKE ANY (:files) OR (:files_any_case::boolean AND f.path ILIKE ANY (:files))
+     OR (:anywhere::boolean AND EXISTS (
     SELECT FROM report_path p
     JOIN file pf ON pf.product_id = p.product_id AND pf.id = ANY (p.files)
-    WHERE p.product_id = r.product_id AND p.report_id = r.id AND pf.path LIKE ANY (:files))))
+    WHERE p.product_id = r.product_id AND p.report_id = r.id
+      AND (pf.path LIKE ANY (:files) OR (:files_any_case AND pf.path ILIKE ANY (:files))))))
 AND (:messages::text[] IS NULL OR r.message ILIKE ANY (:messages))
 AND (:report_hashes::uuid[] IS NULL OR r.report_hash = ANY (:report_hashes)
      OR coalesce(r.foreign_hash, replace(r.report_hash::text, '-', '')) LIKE ANY (:report_hash_globs::text[]))
@@ -87,7 +93,7 @@ LIMIT :limit;
 
 -- name: read_reports
 -- Reports by their ids, in the order of these; one that is gone is left out.
-SELECT r.id, r.run, c.name AS checker, c.analyzer, c.severity, r.foreign_hash, f.path AS file, r.message, r.line, r."column",
+SELECT r.id, r.run, r.run_id, c.name AS checker, c.analyzer, c.severity, r.foreign_hash, f.path AS file, r.message, r.line, r."column",
        r.path_length, r.detection_status, r.detected_at, r.fixed_at, r.annotations,
        replace(r.report_hash::text, '-', '') AS report_hash_text,
        CASE WHEN :details::boolean THEN p.steps END AS steps,
@@ -122,6 +128,82 @@ SELECT f.path AS file, count(*) AS reports, count(*) FILTER (WHERE r.status IN (
 GROUP BY f.path
 ORDER BY open DESC, reports DESC, f.path
 LIMIT :limit;
+
+-- name: count_reports
+-- How many reports have each value of what is counted by (NULL: all together); of unique ones, each hash once for a value.
+SELECT counted.key, max(counted.severity) AS severity,
+       CASE WHEN :unique::boolean THEN count(DISTINCT counted.report_hash) ELSE count(*) END AS reports
+FROM (
+    SELECT r.report_hash, c.severity, CASE :by::text
+            WHEN 'run' THEN r.run_id::text
+            WHEN 'checker' THEN c.name
+            WHEN 'analyzer' THEN c.analyzer
+            WHEN 'severity' THEN c.severity::text
+            WHEN 'message' THEN r.message
+            WHEN 'file' THEN f.path
+            WHEN 'detection_status' THEN r.detection_status
+        END AS key
+    -- use: reports_that_fit
+    OFFSET 0
+) counted
+GROUP BY counted.key
+ORDER BY counted.key
+LIMIT :limit OFFSET :offset;
+
+-- name: annotation_values
+-- What the annotations of these names (NULL: of any) say.
+SELECT DISTINCT a.value
+FROM (
+    SELECT r.annotations
+    -- use: reports_that_fit
+    OFFSET 0
+) found
+CROSS JOIN LATERAL jsonb_each_text(found.annotations) AS a (name, value)
+WHERE :names::text[] IS NULL OR a.name = ANY (:names)
+ORDER BY a.value;
+
+-- name: count_at_stores
+-- How many of the reports were open at each of these stores; of unique ones, each hash once.
+SELECT at.id AS store,
+       CASE WHEN :unique::boolean THEN count(DISTINCT found.report_hash) ELSE count(*) END AS reports
+FROM store at
+JOIN (
+    SELECT r.run_id, r.report_hash, r.detected_at, r.fixed_at
+    -- use: reports_that_fit
+    OFFSET 0
+) found ON found.run_id = at.run_id
+    AND found.detected_at <= at.stored_at AND (found.fixed_at IS NULL OR found.fixed_at > at.stored_at)
+WHERE at.product_id = :product AND at.id = ANY (:counted::bigint[])
+GROUP BY at.id;
+
+-- name: lock_runs_of
+SELECT run.id FROM run
+WHERE run.product_id = :product
+  AND run.id IN (SELECT r.run_id FROM report r WHERE r.product_id = :product AND r.id = ANY (:ids::bigint[]))
+ORDER BY run.id
+FOR UPDATE;
+
+-- name: delete_reports
+WITH paths AS (
+    DELETE FROM report_path p WHERE p.product_id = :product AND p.report_id = ANY (:ids::bigint[])
+), gone AS (
+    DELETE FROM report r WHERE r.product_id = :product AND r.id = ANY (:ids) RETURNING r.run_id
+)
+SELECT count(*) AS reports, array_agg(DISTINCT gone.run_id) AS runs FROM gone;
+
+-- name: count_anew
+-- What the last stores of runs say of how many reports these have.
+UPDATE store s
+SET counts = coalesce((
+    SELECT jsonb_object_agg(counted.status, counted.reports)
+    FROM (
+        SELECT r.detection_status AS status, count(*) AS reports FROM current_report r
+        WHERE r.product_id = :product AND r.run_id = s.run_id
+        GROUP BY r.detection_status
+    ) counted), '{}')
+FROM run
+WHERE run.product_id = :product AND run.id = ANY (:runs::bigint[])
+  AND s.product_id = run.product_id AND s.id = run.last_store;
 
 -- name: sources_of_report
 -- The files that a report names with what they held when it was last seen in them: the run's newest content of each,

@@ -14,9 +14,11 @@ from typing_extensions import TypedDict
 from storaged.api.encode import job_object, json_response
 from storaged.api.keys import SERVICES
 from storaged.api.params import AnyText, Id, Query, Time, read_query
-from storaged.model import DetectionStatus, JobKind
+from storaged.database.sql import Connection
+from storaged.model import DetectionStatus, Job, JobKind
 from storaged.queue import jobs
 from storaged.store import products, runs
+from storaged.store.products import Product
 from storaged.store.runs import RunCursor, RunFilter, RunOrder, RunSort
 
 SORTS = "|".join(RunSort)
@@ -170,18 +172,23 @@ async def delete_run(request: web.Request) -> web.Response:
     async with request.app[SERVICES].engine.begin() as conn:
         product = await products.get_product(conn, request.match_info["product"])
         await runs.check_awaited(conn, product.id, product.endpoint, name)
-        job = await jobs.enqueue(
-            conn,
-            kind=JobKind.DELETE_RUN,
-            product_id=product.id,
-            run=name,
-            username=None,
-            submitter=request.remote,
-            summary=f"Deletion of '{product.endpoint}' - '{name}'",
-            arguments={},
-            token=jobs.new_token(),
-        )
+        job = await enqueue_deletion(conn, product, name, request.remote)
     return json_response(job_object(job), status=HTTPStatus.ACCEPTED, headers={"Location": f"/api/v1/jobs/{job.token}"})
+
+
+async def enqueue_deletion(conn: Connection, product: Product, name: str, submitter: str | None) -> Job:
+    """The job that deletes the run of this name, in the caller's transaction; `submitter` is the client's address."""
+    return await jobs.enqueue(
+        conn,
+        kind=JobKind.DELETE_RUN,
+        product_id=product.id,
+        run=name,
+        username=None,
+        submitter=submitter,
+        summary=f"Deletion of '{product.endpoint}' - '{name}'",
+        arguments={},
+        token=jobs.new_token(),
+    )
 
 
 async def list_history(request: web.Request) -> web.Response:

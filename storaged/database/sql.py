@@ -82,6 +82,14 @@ async def planned_anew(conn: Connection) -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def snapshot(conn: Connection) -> AsyncIterator[None]:
+    """A transaction in which all statements see the same state of the database, and none changes it."""
+    async with conn.transaction():
+        await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
 def sql_folder() -> Path:
     """`sql/` beside the package in a checkout, `storaged/sql` in an installed wheel."""
     package = Path(__file__).resolve().parent.parent

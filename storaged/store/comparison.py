@@ -28,6 +28,7 @@ ONLY_STORED = ("id", "run", "detection_status", "detected_at", "fixed_at")
 # So a filter on these asks nothing of it.
 WITHOUT_STORED: Mapping[str, Any] = {
     "tags": (),
+    "stores": (),
     "detection_statuses": (),
     **dict.fromkeys(("open", "open_at", "detected_after", "detected_before", "fixed_after", "fixed_before")),
 }

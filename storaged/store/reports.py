@@ -13,7 +13,7 @@ from uuid import UUID
 
 from storaged.database.sql import Connection, like_pattern, load_queries, planned_anew
 from storaged.errors import ReportNotFound
-from storaged.model import DetectionStatus, ProductId, RunId
+from storaged.model import DetectionStatus, ProductId, RunId, StoreId
 from storaged.store import diffs
 from storaged.store.diffs import Difference
 from storaged.store.severities import Severity
@@ -44,6 +44,8 @@ class ReportFilter:
 
     runs: Sequence[RunId] = ()
     tags: Sequence[str] = ()
+    # as tags, but the stores themselves
+    stores: Sequence[StoreId] = ()
     detection_statuses: Sequence[DetectionStatus] = ()
     # new, reopened or unresolved; or none of these
     open: bool | None = None
@@ -53,6 +55,8 @@ class ReportFilter:
     checkers: Sequence[str] = ()
     analyzers: Sequence[str] = ()
     files: Sequence[str] = ()
+    # as CodeChecker's clients mean it
+    files_any_case: bool = False
     # also reports whose bug path comes through one of the files
     anywhere: bool = False
     messages: Sequence[str] = ()
@@ -67,6 +71,18 @@ class ReportFilter:
     detected_before: datetime | None = None
     fixed_after: datetime | None = None
     fixed_before: datetime | None = None
+
+
+class ReportGroup(StrEnum):
+    """What reports can be counted by."""
+
+    RUN = "run"
+    CHECKER = "checker"
+    ANALYZER = "analyzer"
+    SEVERITY = "severity"
+    MESSAGE = "message"
+    FILE = "file"
+    DETECTION_STATUS = "detection_status"
 
 
 class ReportSort(StrEnum):
@@ -163,8 +179,12 @@ async def read_reports(
     conn: Connection, product: ProductId, ids: Sequence[int], *, details: bool = False
 ) -> list[dict[str, Any]]:
     """Reports in the order of the ids, with details also their bug paths; those that are gone are left out."""
-    rows = await QUERIES["read_reports"].fetch(conn, product=product, ids=ids, details=details)
-    return [_report(row, details=details) for row in rows]
+    return [_report(row, details=details) for row in await read_rows(conn, product, ids, details=details)]
+
+
+async def read_rows(conn: Connection, product: ProductId, ids: Sequence[int], *, details: bool = False) -> list[Any]:
+    """As `read_reports`, but as rows of the query; with details, `bug_path` reads them."""
+    return await QUERIES["read_reports"].fetch(conn, product=product, ids=ids, details=details)
 
 
 async def list_reports(
@@ -208,6 +228,66 @@ async def summarize_files(
     """As `summarize_reports` for the files that have the most open reports, or else the most reports."""
     rows = await _fetch(conn, "summarize_files", product=product, limit=limit, **_conditions(where, None))
     return [_file_summary(row) for row in rows]
+
+
+async def count_reports(
+    conn: Connection,
+    product: ProductId,
+    where: ReportFilter,
+    by: ReportGroup | None,
+    *,
+    limit: int | None = None,
+    offset: int = 0,
+    diff: Difference | None = None,
+) -> list[Any]:
+    """Rows of key, severity and reports in the order of the keys, which are text; one without a key, of all, by None.
+
+    Of unique reports each hash is counted once for each key.
+    """
+    return await _fetch(
+        conn, "count_reports", product=product, by=by, limit=limit, offset=offset, **_conditions(where, diff)
+    )
+
+
+async def annotation_values(
+    conn: Connection,
+    product: ProductId,
+    where: ReportFilter,
+    names: Sequence[str] | None,
+    *,
+    diff: Difference | None = None,
+) -> list[str]:
+    """The distinct values that annotations of these names (None: of any) have in the reports."""
+    conditions = _conditions(where, diff)
+    del conditions["unique"]
+    rows = await _fetch(conn, "annotation_values", product=product, names=names, **conditions)
+    return [row["value"] for row in rows]
+
+
+async def count_at_stores(
+    conn: Connection,
+    product: ProductId,
+    where: ReportFilter,
+    stores: Sequence[StoreId],
+    *,
+    diff: Difference | None = None,
+) -> dict[StoreId, int]:
+    """How many of the reports were open at each of the stores; those without any are left out."""
+    rows = await _fetch(conn, "count_at_stores", product=product, counted=stores, **_conditions(where, diff))
+    return {StoreId(row["store"]): row["reports"] for row in rows}
+
+
+async def delete_reports(conn: Connection, product: ProductId, ids: Sequence[int]) -> int:
+    """Delete reports, and count anew what their runs have; says how many. The caller holds the runs' locks."""
+    row = await QUERIES["delete_reports"].row(conn, product=product, ids=ids)
+    await QUERIES["count_anew"].execute(conn, product=product, runs=row["runs"] or [])
+    deleted: int = row["reports"]
+    return deleted
+
+
+async def lock_runs_of(conn: Connection, product: ProductId, ids: Sequence[int]) -> None:
+    """Let no store change the runs of these reports until the transaction ends."""
+    await QUERIES["lock_runs_of"].execute(conn, product=product, ids=ids)
 
 
 async def get_report(conn: Connection, product: ProductId, endpoint: str, report: int) -> dict[str, Any]:
@@ -254,6 +334,8 @@ def _conditions(where: ReportFilter, diff: Difference | None) -> dict[str, Any]:
         "runs": list(where.runs) if len(where.runs) > 1 else None,
         "only_run": where.runs[0] if len(where.runs) == 1 else None,
         "tags": list(where.tags) or None,
+        "stores": list(where.stores) or None,
+        "files_any_case": where.files_any_case,
         **_status_conditions(set(where.detection_statuses)),
         "severities": [int(severity) for severity in where.severities] or None,
         **{name: [like_pattern(glob) for glob in getattr(where, name)] or None for name in GLOB_CONDITIONS},
@@ -300,7 +382,7 @@ def _report(row: Any, *, details: bool) -> dict[str, Any]:
         "run": row["run"],
         "checker": row["checker"],
         "analyzer": row["analyzer"],
-        "report_hash": row["foreign_hash"] or row["report_hash_text"],
+        "report_hash": hash_text(row),
         "file": row["file"],
         "message": row["message"],
         "line": row["line"],
@@ -313,11 +395,17 @@ def _report(row: Any, *, details: bool) -> dict[str, Any]:
         "annotations": row["annotations"] or {},
     }
     if details:
-        report.update(_bug_path(row))
+        report.update(bug_path(row))
     return report
 
 
-def _bug_path(row: Any) -> dict[str, Any]:
+def hash_text(row: Any) -> str:
+    """The report hash as the analyser wrote it."""
+    text: str = row["foreign_hash"] or row["report_hash_text"]
+    return text
+
+
+def bug_path(row: Any) -> dict[str, Any]:
     """A report without a path row is one event at its own place with its own message."""
     if row["steps"] is None:
         place = [row["line"], row["column"]]

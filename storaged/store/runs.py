@@ -86,6 +86,12 @@ async def lock_run(conn: Connection, new: NewStore, run_limit: int | None) -> Lo
     return LockedRun(RunId(row["id"]), row["stored_at"])
 
 
+async def lock_names(conn: Connection, product: ProductId) -> int | None:
+    """Keep others from making and renaming runs until the transaction ends; the product's own run limit."""
+    limit: int | None = await QUERIES["lock_product_limits"].value(conn, product=product)
+    return limit
+
+
 async def insert_store(conn: Connection, new: NewStore, run: LockedRun) -> StoreId:
     """Write the store to the run's history; a tag that an older store of the run has moves to this one."""
     if new.tag is not None:
@@ -214,7 +220,7 @@ async def list_history(
 
 async def _check_run_limit(conn: Connection, new: NewStore, run_limit: int | None) -> None:
     """A product's own limit goes before the one of the settings."""
-    own = await QUERIES["lock_product_limits"].value(conn, product=new.product_id)
+    own = await lock_names(conn, new.product_id)
     limit = run_limit if own is None else own
     if limit is None:
         return

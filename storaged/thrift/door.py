@@ -23,6 +23,7 @@ from storaged.thrift.dispatch import Dispatcher, Operation, refused_by, unsuppor
 from storaged.thrift.faults import ApplicationError, ApplicationFault, Refused
 from storaged.thrift.idl import load_interface
 from storaged.thrift.messages import BadMessage, Kind, Message, read_message, write_message
+from storaged.thrift.paging import FOUND_LISTS, FoundLists
 from storaged.thrift.probes import get_live, get_ready
 from storaged.thrift.structs import ErrorCode
 from storaged.thrift.tables import TABLES
@@ -51,6 +52,7 @@ class Opening:
 def add_routes(app: web.Application) -> None:
     """Let the application answer CodeChecker's clients."""
     app[DISPATCHER] = Dispatcher(load_interface(), TABLES)
+    app[FOUND_LISTS] = FoundLists()
     app.router.add_get("/live", get_live)
     app.router.add_get("/ready", get_ready)
     app.router.add_post("/{version:v[^/]+}/{service}", answer)

@@ -4,7 +4,6 @@ import base64
 import binascii
 from collections.abc import Callable
 from dataclasses import asdict, fields
-from datetime import UTC
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -21,6 +20,7 @@ from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.faults import Refused
 from storaged.thrift.serverinfo import get_package_version
 from storaged.thrift.structs import Confidentiality, DBStatus, ProductConfiguration, ProductSortMode
+from storaged.thrift.values import time_text
 
 Key = Callable[[Overview], Any]
 T = TypeVar("T")
@@ -28,7 +28,7 @@ T = TypeVar("T")
 NO_REVIEW_LOCK: Final = "storaged does not support products in which the status of reviews cannot be changed."
 
 
-async def get_products(  # noqa: PLR0917 (as the interface has them)
+async def get_products(
     call: Call,
     endpoint: str | None,
     name: str | None,
@@ -129,7 +129,7 @@ def _product(overview: Overview, settings: Settings) -> structs.Product:
     if run_limit is not None:
         described["runLimit"] = run_limit
     if overview.latest_store is not None:
-        described["latestStoreToProduct"] = f"{overview.latest_store.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
+        described["latestStoreToProduct"] = time_text(overview.latest_store)
     return described
 
 

@@ -3,12 +3,36 @@
 from collections.abc import Mapping
 from typing import Final
 
-from storaged.thrift import authentication, configuration, failed_analyses, products, serverinfo, stores, tasks
+from storaged.thrift import (
+    authentication,
+    checkers,
+    configuration,
+    counts,
+    failed_analyses,
+    products,
+    removal,
+    reports,
+    runs,
+    serverinfo,
+    sources,
+    stores,
+    tasks,
+)
 from storaged.thrift.calls import Methods
 
 TABLES: Final[Mapping[str, Methods]] = {
     "Authentication": authentication.METHODS,
-    "CodeCheckerService": {**stores.METHODS, **failed_analyses.METHODS},
+    "CodeCheckerService": {
+        **runs.METHODS,
+        **removal.METHODS,
+        **reports.METHODS,
+        **counts.METHODS,
+        **checkers.METHODS,
+        **sources.METHODS,
+        **stores.METHODS,
+        **failed_analyses.METHODS,
+        "getPackageVersion": serverinfo.METHODS["getPackageVersion"],
+    },
     "Configuration": configuration.METHODS,
     "Products": products.METHODS,
     "ServerInfo": serverinfo.METHODS,

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tests.acceptance.codechecker import CodeChecker
 from tests.acceptance.daemons import DaemonProcess
 
+Server = DaemonProcess | CodeChecker
 OLD_VARIABLE: Final = "STORAGED_CODECHECKER_OLD"
 
 
@@ -32,9 +34,10 @@ class Client:
     executable: Path
     home: Path
 
-    def cmd(self, daemon: DaemonProcess, *arguments: str, **variables: str) -> Done:
-        """`CodeChecker cmd ...` on the daemon; `variables` are set in its environment."""
-        return self._run("cmd", *arguments, "--url", daemon.url, **variables)
+    def cmd(self, server: Server, *arguments: str, product: str | None = None, **variables: str) -> Done:
+        """`CodeChecker cmd ...` on the server, or its product; `variables` are set in its environment."""
+        url = f"{server.url}/{product}" if product else server.url
+        return self._run("cmd", *arguments, "--url", url, **variables)
 
     def store(
         self, daemon: DaemonProcess, folder: Path, *options: str, product: str = "Default", **variables: str

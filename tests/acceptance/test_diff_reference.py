@@ -1,4 +1,5 @@
-"""The same runs, tags and folders compared by storaged and by a real CodeChecker: the sets of `diff` agree."""
+"""The same runs, tags and folders in storaged and in a real CodeChecker: the sets of `diff` agree, and so does what
+CodeChecker's client shows of either."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from .codechecker import DETECTION_STATUSES
+from .codechecker_client import Client
 from .comparison import Comparison
 from .sequences import (
     Project,
@@ -101,6 +104,40 @@ def test_a_run_beside_one_with_a_tag_is_not_left_out(comparison: Comparison, com
     mine = sorted(ours(comparison, ["left"], both, "unresolved"))
     parts = [*ours(comparison, ["left"], alone, "unresolved"), *ours(comparison, ["left"], ["other"], "unresolved")]
     assert mine == sorted(parts)
+
+
+STATUSES = ("--detection-status", *DETECTION_STATUSES)
+SHOWN = [
+    ("runs", "--sort", "name"),
+    ("history",),
+    ("results", "l*", "right", "--details"),
+    ("results", "left", "--tag", "v2", "--file", "*SHELF*", "--anywhere-on-report-path", *STATUSES),
+    ("sum", "-n", "left", "right", *STATUSES),
+    ("diff", "-b", "left:v1", "-n", "left:v2", "--resolved"),
+]
+# Numbers and times are each server's own; a duration is cut, and a review of what nobody has reviewed empty.
+OWN = {"runId", "id", "reportId", "fileId", "time", "runDate", "detectedAt", "fixedAt", "duration", "reviewData"}
+
+
+@pytest.mark.parametrize("command", SHOWN, ids=lambda command: command[0])
+def test_codechecker_s_client_shows_of_storaged_what_it_shows_of_its_own_server(
+    codechecker_client: Client, comparison: Comparison, compared: Project, command: tuple[str, ...]
+) -> None:
+    assert compared.reports.is_dir()
+    mine = codechecker_client.cmd(comparison.storaged.daemon, *command, "-o", "json", product="Default")
+    its = codechecker_client.cmd(comparison.codechecker, *command, "-o", "json")
+    assert mine.code == its.code, mine.err
+    assert without_own(mine.json) == without_own(its.json)
+    assert len(mine.out) > len("[{}]")
+
+
+def without_own(shown: Any) -> Any:
+    """In one order: servers with several orders of equal entries are right as well."""
+    if isinstance(shown, dict):
+        return {name: without_own(value) for name, value in shown.items() if name not in OWN}
+    if isinstance(shown, list):
+        return sorted(map(without_own, shown), key=repr)
+    return shown
 
 
 Sides = Sequence[str]

@@ -11,7 +11,7 @@ import pytest
 
 from storaged.database.engine import Engine
 from storaged.database.sql import Connection
-from storaged.model import DetectionStatus, ProductId, RunId
+from storaged.model import DetectionStatus, ProductId, RunId, StoreId
 from storaged.store.reports import (
     BY_ID,
     ReportCursor,
@@ -122,6 +122,7 @@ FILTERS: list[tuple[dict[str, Any], Expected]] = [
     ({"runs": [TRUNK]}, lambda report: report["run"] == "trunk"),
     ({"tags": ["v1"]}, lambda report: open_at(report, "v1")),
     ({"tags": ["v2-1"]}, lambda report: open_at(report, "v2-1")),
+    ({"stores": [StoreId(11)]}, lambda report: report["run"] == "trunk" and open_at(report, "v1")),
     (
         {"detection_statuses": [DetectionStatus.NEW, DetectionStatus.OFF]},
         lambda report: report["detection_status"] in {"new", "off"},
@@ -141,6 +142,11 @@ FILTERS: list[tuple[dict[str, Any], Expected]] = [
     ({"analyzers": ["Clang*"]}, lambda report: report["analyzer"].startswith("clang")),
     ({"files": ["*/a%.c"]}, lambda report: report["file"] == "/src/a%.c"),
     ({"files": ["/src/a*"]}, lambda report: report["file"].startswith("/src/a")),
+    ({"files": ["/SRC/A.c"], "files_any_case": True}, lambda report: report["file"].lower() == "/src/a.c"),
+    (
+        {"files": ["/LIB/*"], "files_any_case": True, "anywhere": True},
+        lambda report: report["file"].startswith("/lib/") or report["id"] % 4 == 1,
+    ),
     (
         {"files": ["/lib/*"], "anywhere": True},
         lambda report: report["file"].startswith("/lib/") or report["id"] % 4 == 1,

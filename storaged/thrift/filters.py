@@ -1,0 +1,163 @@
+"""What CodeChecker's clients ask of reports, as our filters and diffs have it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from storaged.database.sql import Connection
+from storaged.model import DetectionStatus, RunId, StoreId
+from storaged.store import numbered
+from storaged.store.diffs import Difference, DiffSet, difference
+from storaged.store.numbered import RunChoice
+from storaged.store.products import Product
+from storaged.store.reports import ReportFilter
+from storaged.store.severities import Severity
+from storaged.thrift import structs
+from storaged.thrift.faults import Refused
+from storaged.thrift.structs import DiffType, ReportStatus, ReviewStatus
+from storaged.thrift.values import some, time_of, time_or_none
+
+DIFF_SETS: Final = {
+    DiffType.NEW: DiffSet.NEW,
+    DiffType.RESOLVED: DiffSet.RESOLVED,
+    DiffType.UNRESOLVED: DiffSet.UNRESOLVED,
+}
+# No run has this number: what nothing fits.
+NO_RUN: Final = RunId(0)
+NOT_YET: Final = {"componentNames": "source components", "cleanupPlanNames": "cleanup plans"}
+# Those between which the columns of the database's integers end.
+LENGTHS: Final = (0, 2**31 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Reports that a call is about: those that fit, of a diff when there is one."""
+
+    where: ReportFilter
+    diff: Difference | None = None
+
+
+async def read_asked(
+    conn: Connection,
+    product: Product,
+    run_ids: Sequence[int] | None,
+    report_filter: structs.ReportFilter | None,
+    compared: structs.CompareData | None,
+) -> Asked:
+    """What a call asks for; raises Refused for what storaged does not know.
+
+    A call that compares has the base in its runs, and in the tags and the date of its filter; without it, these narrow.
+    """
+    asked = report_filter or {}
+    runs, tags, at = list(run_ids or ()), list(asked.get("runTag") or ()), asked.get("openReportsDate")
+    diff = None
+    if compared and (compared.get("runIds") or compared.get("runTag") or compared.get("openReportsDate")):
+        base = await numbered.side_of(conn, product.id, runs, tags, time_or_none(at))
+        diff = difference(
+            DIFF_SETS[compared.get("diffType", DiffType.NEW)], base, await _new_side(conn, product, compared)
+        )
+        runs, tags, at = [], [], None
+    return Asked(
+        ReportFilter(
+            runs=await _runs(conn, product, runs, asked),
+            stores=[StoreId(tag) for tag in tags],
+            open=_open(asked.get("reportStatus")),
+            open_at=_open_at(asked, time_or_none(at)),
+            **_values(asked),
+            **_numbers(asked),
+            **_times(asked),
+        ),
+        diff,
+    )
+
+
+async def _new_side(conn: Connection, product: Product, compared: structs.CompareData) -> Any:
+    runs, tags, at = compared.get("runIds") or (), compared.get("runTag") or (), compared.get("openReportsDate")
+    return await numbered.side_of(conn, product.id, runs, tags, time_or_none(at))
+
+
+async def _runs(
+    conn: Connection, product: Product, runs: Sequence[int], asked: structs.ReportFilter
+) -> Sequence[RunId]:
+    """Those of the call that have one of the names; empty: all."""
+    if _fits_nothing(asked):
+        return [NO_RUN]
+    names = asked.get("runName")
+    if not names:
+        return [RunId(run) for run in runs]
+    named = await numbered.names_of_runs(conn, product.id, RunChoice(ids=some(runs), patterns=names))
+    return list(named) or [NO_RUN]
+
+
+def _fits_nothing(asked: structs.ReportFilter) -> bool:
+    """No report hash of an empty list, which a diff asks for; no review status but unreviewed, which all have."""
+    statuses = asked.get("reviewStatus")
+    return asked.get("reportHash") == [] or bool(statuses and ReviewStatus.UNREVIEWED not in statuses)
+
+
+def _open(statuses: Sequence[ReportStatus] | None) -> bool | None:
+    if not statuses or set(statuses) == set(ReportStatus):
+        return None
+    return statuses[0] is ReportStatus.OUTSTANDING
+
+
+def _open_at(asked: structs.ReportFilter, at: datetime | None) -> datetime | None:
+    """Raises Refused for more than one time."""
+    times = {_history_time(text) for text in asked.get("runHistoryTag") or ()} | ({at} if at else set())
+    if len(times) > 1:
+        raise Refused("What was open can be asked for one time only: give one of runHistoryTag or openReportsDate.")
+    return next(iter(times), None)
+
+
+def _history_time(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
+    except ValueError:
+        raise Refused(f"{text!r} is no time such as 2026-11-24 08:30:00.000000.") from None
+
+
+def _values(asked: structs.ReportFilter) -> dict[str, Any]:
+    """Conditions that are lists of alternatives; raises Refused."""
+    for name, what in NOT_YET.items():
+        if asked.get(name):
+            raise Refused(f"storaged has no {what} yet: leave {name} out of the filter.")
+    return {
+        "detection_statuses": [DetectionStatus(one.name.lower()) for one in asked.get("detectionStatus") or ()],
+        "severities": [Severity(one) for one in asked.get("severity") or ()],
+        "checkers": asked.get("checkerName") or (),
+        "analyzers": asked.get("analyzerNames") or (),
+        # `suppress` asks for the end of a path with LIKE's own sign.
+        "files": [path.replace("%", "*") for path in asked.get("filepath") or ()],
+        "files_any_case": True,
+        "anywhere": asked.get("fileMatchesAnyPoint", False),
+        "messages": asked.get("checkerMsg") or (),
+        "report_hashes": asked.get("reportHash") or (),
+        "annotations": [(pair.get("first", ""), pair.get("second", "*")) for pair in asked.get("annotations") or ()],
+        "unique": asked.get("isUnique", False),
+    }
+
+
+def _numbers(asked: structs.ReportFilter) -> dict[str, Any]:
+    length = asked.get("bugPathLength") or {}
+    return {"path_length_min": _length(length.get("min")), "path_length_max": _length(length.get("max"))}
+
+
+def _length(value: int | None) -> int | None:
+    """As near as a length can be."""
+    return None if value is None else min(max(value, LENGTHS[0]), LENGTHS[1])
+
+
+def _times(asked: structs.ReportFilter) -> dict[str, Any]:
+    """Two dates are old names of times of detection, whatever they are called."""
+    date: Mapping[str, Any] = asked.get("date") or {}
+    detected, fixed = date.get("detected") or {}, date.get("fixed") or {}
+    first, last = asked.get("firstDetectionDate"), asked.get("fixDate")
+    after = [time_or_none(detected.get("after")), None if first is None else time_of(first)]
+    before = [time_or_none(detected.get("before")), None if last is None else time_of(last)]
+    return {
+        "detected_after": max(filter(None, after), default=None),
+        "detected_before": min(filter(None, before), default=None),
+        "fixed_after": time_or_none(fixed.get("after")),
+        "fixed_before": time_or_none(fixed.get("before")),
+    }

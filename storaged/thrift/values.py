@@ -1,0 +1,49 @@
+"""How values that many methods share are written in CodeChecker's API: times, pages, lists."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from storaged.model import DetectionStatus as Detection
+from storaged.store.numbered import Extent
+from storaged.thrift import structs
+from storaged.thrift.faults import Refused
+
+# As much as one call answers with; its clients go on with the next page when it is full.
+MAX_QUERY_SIZE: Final = 500
+Value = TypeVar("Value")
+
+DETECTION: Final = {status: structs.DetectionStatus[status.name] for status in Detection}
+
+
+def time_text(moment: datetime) -> str:
+    """In UTC, as CodeChecker's server writes it where the clock is in UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
+
+
+def time_of(seconds: int) -> datetime:
+    """Seconds since 1970; raises Refused."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise Refused(f"{seconds} is no time: seconds since 1970 are meant.") from None
+
+
+def time_or_none(seconds: int | None) -> datetime | None:
+    """None, and 0 as well, as CodeChecker has it, ask nothing. Raises Refused."""
+    return time_of(seconds) if seconds else None
+
+
+def extent_of(limit: int | None, offset: int | None) -> Extent:
+    """Without a limit, or with one that is too large, as much as one call answers with."""
+    return Extent(min(limit, MAX_QUERY_SIZE) if limit and limit > 0 else MAX_QUERY_SIZE, max(offset or 0, 0))
+
+
+def some(values: Sequence[Value] | None) -> Sequence[Value] | None:
+    """None for an empty list as well: both ask nothing."""
+    return values or None
+
+
+def statistics_of(analyzers: Any) -> dict[str, structs.AnalyzerStatistics]:
+    """Numbers that were not told are 0: clients add them."""
+    return {one["name"]: {"failed": one["failed"] or 0, "successful": one["successful"] or 0} for one in analyzers}

@@ -1,0 +1,307 @@
+"""Reports, counts, diffs and sources as CodeChecker's clients are told them, asked by Apache's library."""
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from storaged.thrift.structs import DetectionStatus, DiffType, Encoding, Order, ReportStatus, ReviewStatus, SortType
+from tests.acceptance.calls import store, until_ended
+from tests.acceptance.conftest import fresh_database
+from tests.acceptance.daemons import DaemonProcess, running_daemon
+from tests.acceptance.thrift_calls import Failed, ask
+from tests.acceptance.uploads import report as any_report
+from tests.acceptance.uploads import upload
+from tests.plists import event, plist
+
+SOURCES = {"/src/a.c": b"first\r\nsecond \xff\nthird", "/src/B.c": b"of b\n"}
+CHANGED = SOURCES | {"/src/a.c": b"changed\n"}
+PATH = [event(1, 1, "begin", file=1), event(2, 3, "bad 3")]
+
+
+def report(number: int, **changes: Any) -> Any:
+    return any_report(number, **({"check_name": "core.DivideZero"} | changes))
+
+
+def stored(daemon: DaemonProcess, run: str, *reports: Any, sources: Any = None, **options: str) -> None:
+    files = {"a.plist": plist(*reports, files=list(SOURCES))}
+    job = until_ended(daemon, store(daemon, run, upload(files, sources or SOURCES), options))
+    assert job["status"] == "completed", job
+
+
+@pytest.fixture(scope="module")
+def reports(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    """`one` had the reports 1 to 3 when it was tagged v1, and now has 1 and 4; `two` has 1 and, twice, 3."""
+    three = report(3, path=PATH, check_name="unix.Malloc")
+    again = report(3, check_name="unix.Malloc", **{"report-annotation": {"testcase": "t1"}})
+    with fresh_database(postgres_url) as url, running_daemon(url, tmp_path_factory.mktemp("reports")) as daemon:
+        stored(daemon, "one", report(1), report(2), three, tag="v1")
+        stored(daemon, "one", report(1), report(4, check_name="deadcode.DeadStores"), sources=CHANGED)
+        stored(daemon, "two", report(1), three, again, sources=CHANGED)
+        yield daemon
+
+
+def service(daemon: DaemonProcess, name: str, **arguments: Any) -> Any:
+    given = {argument: value for argument, value in arguments.items() if value is not None}
+    return ask(daemon, "CodeCheckerService", name, product="Default", **given)
+
+
+def ids(daemon: DaemonProcess, *names: str) -> list[int]:
+    found = {run["name"]: run["runId"] for run in service(daemon, "getRunData")}
+    return [found[name] for name in names]
+
+
+def tag(daemon: DaemonProcess, name: str) -> int:
+    (found,) = service(daemon, "getRunHistory", runHistoryFilter={"tagNames": [name]})
+    number: int = found["id"]
+    return number
+
+
+def results(daemon: DaemonProcess, *runs: str, **options: Any) -> list[dict[str, Any]]:
+    asked = {"runIds": ids(daemon, *runs), "reportFilter": {}, **options}
+    found: list[dict[str, Any]] = service(daemon, "getRunResults", **asked)
+    counted = {name: asked.get(name) for name in ("runIds", "reportFilter", "cmpData")}
+    assert "limit" in asked or service(daemon, "getRunResultCount", **counted) == len(found)
+    return found
+
+
+def numbers(found: list[dict[str, Any]]) -> list[int]:
+    return [int(one["checkerMsg"].split()[-1]) for one in found]
+
+
+def chosen(daemon: DaemonProcess, *runs: str, **report_filter: Any) -> list[int]:
+    return sorted(numbers(results(daemon, *runs, reportFilter=report_filter)))
+
+
+def test_reports_of_all_runs_come_unless_runs_are_named(reports: DaemonProcess) -> None:
+    assert chosen(reports) == [1, 1, 2, 3, 3, 3, 4]
+    assert chosen(reports, "two") == [1, 3, 3]
+
+
+def test_a_report_comes_with_all_that_is_known_of_it(reports: DaemonProcess) -> None:
+    (found,) = [one for one in results(reports, "two") if one["bugPathLength"] == 2]
+    assert service(reports, "getReport", reportId=found["reportId"]) == found
+    assert "details" not in found
+    assert {name: found[name] for name in found if name not in {"reportId", "fileId", "detectedAt"}} == {
+        "runId": ids(reports, "two")[0],
+        "checkerId": "unix.Malloc",
+        "bugHash": f"{3:032x}",
+        "checkedFile": "/src/a.c",
+        "checkerMsg": "bad 3",
+        "line": 2,
+        "column": 3,
+        "severity": 30,
+        "reviewData": {"status": ReviewStatus.UNREVIEWED, "isInSource": False},
+        "detectionStatus": DetectionStatus.NEW,
+        "bugPathLength": 2,
+        "analyzerName": "unknown",
+        "annotations": {},
+    }
+
+
+def test_a_bug_path_names_its_files_by_path_and_number(reports: DaemonProcess) -> None:
+    found = results(reports, "two", getDetails=True, reportFilter={"bugPathLength": {"min": 2}})[0]
+    assert found["details"] == service(reports, "getReportDetails", reportId=found["reportId"])
+    begin, end = found["details"]["pathEvents"]
+    assert (begin["filePath"], begin["startLine"], begin["msg"]) == ("/src/B.c", 1, "begin")
+    assert (end["filePath"], end["fileId"], end["endCol"], end["msg"]) == ("/src/a.c", found["fileId"], 3, "bad 3")
+    source = service(reports, "getSourceFileData", fileId=begin["fileId"], fileContent=True)
+    assert (source["filePath"], source["fileContent"]) == ("/src/B.c", "of b\n")
+
+
+@pytest.mark.parametrize(
+    ("report_filter", "expected"),
+    [
+        ({"checkerName": ["UNIX.*"]}, [3, 3]),
+        ({"checkerMsg": ["BAD 1", "nothing"]}, [1]),
+        ({"analyzerNames": ["UNK*"]}, [1, 3, 3]),
+        ({"severity": [30]}, [3, 3]),
+        ({"reportHash": [f"{1:032x}"]}, [1]),
+        ({"reportHash": ["*3"]}, [3, 3]),
+        ({"reportHash": []}, []),
+        ({"filepath": ["/SRC/A.c"]}, [1, 3, 3]),
+        ({"filepath": ["%a.c"]}, [1, 3, 3]),
+        ({"filepath": ["/src/b.C"]}, []),
+        ({"filepath": ["/src/b.C"], "fileMatchesAnyPoint": True}, [3]),
+        ({"isUnique": True}, [1, 3]),
+        ({"bugPathLength": {"max": 1}}, [1, 3]),
+        ({"annotations": [{"first": "testcase", "second": "t*"}]}, [3]),
+        ({"reviewStatus": [ReviewStatus.UNREVIEWED, ReviewStatus.CONFIRMED]}, [1, 3, 3]),
+        ({"reviewStatus": [ReviewStatus.CONFIRMED]}, []),
+        ({"runName": ["t*"]}, [1, 3, 3]),
+        ({"runName": ["nothing"]}, []),
+        ({"date": {"detected": {"after": 1}}}, [1, 3, 3]),
+        ({"date": {"detected": {"before": 1}}}, []),
+        ({"date": {"fixed": {"after": 1}}}, []),
+        ({"firstDetectionDate": 1}, [1, 3, 3]),
+        ({"fixDate": 1}, []),
+        ({"openReportsDate": 1}, []),
+        ({"runHistoryTag": ["2001-01-01 00:00:00.0"]}, []),
+        ({"reportStatus": [ReportStatus.OUTSTANDING]}, [1, 3, 3]),
+        ({"reportStatus": [ReportStatus.CLOSED]}, []),
+        ({"reportStatus": [ReportStatus.CLOSED, ReportStatus.OUTSTANDING]}, [1, 3, 3]),
+    ],
+)
+def test_reports_are_filtered(reports: DaemonProcess, report_filter: Any, expected: list[int]) -> None:
+    assert chosen(reports, "two", **report_filter) == expected
+
+
+def test_reports_are_filtered_by_status_and_by_what_a_tag_had(reports: DaemonProcess) -> None:
+    assert chosen(reports, "one", detectionStatus=[DetectionStatus.RESOLVED]) == [2, 3]
+    assert chosen(reports, "one", detectionStatus=[DetectionStatus.NEW, DetectionStatus.UNRESOLVED]) == [1, 4]
+    assert chosen(reports, "one", reportStatus=[ReportStatus.CLOSED]) == [2, 3]
+    assert chosen(reports, "one", runTag=[tag(reports, "v1")]) == [1, 2, 3]
+    assert chosen(reports, runTag=[tag(reports, "v1")]) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["componentNames", "cleanupPlanNames"])
+def test_what_storaged_does_not_have_is_told_and_not_left_out_of_a_filter(reports: DaemonProcess, name: str) -> None:
+    with pytest.raises(Failed, match=f"leave {name} out"):
+        chosen(reports, **{name: ["x"]})
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        (None, [1, 3, 3]),
+        (SortType.CHECKER_NAME, [1, 3, 3]),
+        (SortType.FILENAME, [1, 3, 3]),
+        (SortType.SEVERITY, [3, 3, 1]),
+        (SortType.DETECTION_STATUS, [1, 3, 3]),
+    ],
+)
+def test_reports_are_sorted(reports: DaemonProcess, sort: SortType | None, expected: list[int]) -> None:
+    mode = None if sort is None else [{"type": sort, "ord": Order.ASC}]
+    assert numbers(results(reports, "two", sortType=mode)) == expected
+
+
+def test_a_sort_goes_down_as_well(reports: DaemonProcess) -> None:
+    mode = {"type": SortType.BUG_PATH_LENGTH, "ord": Order.DESC}
+    lengths = [one["bugPathLength"] for one in results(reports, sortType=[mode])]
+    assert lengths == [2, 2, 1, 1, 1, 1, 1]
+    with pytest.raises(Failed, match="does not sort by TESTCASE"):
+        results(reports, sortType=[{"type": SortType.TESTCASE, "ord": Order.ASC}])
+
+
+def test_pages_have_every_report_once_also_when_a_store_comes_between(reports: DaemonProcess) -> None:
+    asked = {"sortType": [{"type": SortType.FILENAME, "ord": Order.ASC}], "limit": 2}
+    stored(reports, "paged", *map(report, range(10, 15)))
+    first = results(reports, "paged", offset=0, **asked)
+    stored(reports, "paged", *map(report, range(15)))
+    rest = [results(reports, "paged", offset=offset, **asked) for offset in (2, 4)]
+    assert sorted(numbers([*first, *rest[0], *rest[1]])) == [10, 11, 12, 13, 14]
+    assert len(results(reports, "paged", offset=2, limit=20)) == 13
+    service(reports, "removeRun", runFilter={"names": ["paged"]})
+
+
+def test_a_page_of_a_list_whose_reports_are_gone_is_of_what_there_is(reports: DaemonProcess) -> None:
+    stored(reports, "paged", *map(report, range(20, 26)))
+    run = ids(reports, "paged")
+    assert len(service(reports, "getRunResults", runIds=run, limit=2, reportFilter={})) == 2
+    stored(reports, "paged", *map(report, range(30, 36)), force="true")
+    assert service(reports, "getRunResults", runIds=run, limit=2, offset=2, reportFilter={}) == []
+    service(reports, "removeRun", runFilter={"names": ["paged"]})
+
+
+def test_reports_are_counted_by_what_they_have_in_common(reports: DaemonProcess) -> None:
+    def counts(name: str, **report_filter: Any) -> Any:
+        return service(reports, f"get{name}Counts", runIds=ids(reports, "two"), reportFilter=report_filter)
+
+    assert counts("Checker") == [
+        {"name": "core.DivideZero", "severity": 40, "count": 1},
+        {"name": "unix.Malloc", "severity": 30, "count": 2},
+    ]
+    assert counts("Severity", isUnique=True)[30] == 1
+    assert counts("CheckerMsg") == {"bad 1": 1, "bad 3": 2}
+    assert counts("File") == {"/src/a.c": 3}
+    assert counts("AnalyzerName") == {"unknown": 3}
+    assert counts("DetectionStatus") == {DetectionStatus.NEW: 3}
+    assert counts("ReviewStatus") == {ReviewStatus.UNREVIEWED: 3}
+    assert counts("ReportStatus") == {ReportStatus.OUTSTANDING: 3}
+    every = service(reports, "getRunReportCounts", reportFilter={"isUnique": True})
+    assert [(one["name"], one["reportCount"]) for one in every] == [("one", 4), ("two", 2)]
+    at = service(reports, "getRunHistoryTagCounts", reportFilter={})
+    assert [(one["runName"], one.get("name"), one["count"]) for one in at] == [
+        ("two", None, 3),
+        ("one", None, 2),
+        ("one", "v1", 3),
+    ]
+
+
+def test_the_values_of_annotations_are_told(reports: DaemonProcess) -> None:
+    for report_filter in ({}, {"annotations": [{"first": "testcase"}]}):
+        assert service(reports, "getReportAnnotations", reportFilter=report_filter) == ["t1"]
+    assert service(reports, "getReportAnnotations", reportFilter={"annotations": [{"first": "x"}]}) == []
+
+
+def diff(daemon: DaemonProcess, which: DiffType, base: str, new: str, base_tag: str | None = None) -> list[int]:
+    compared = {"runIds": ids(daemon, new), "diffType": which}
+    tags = {"runTag": [tag(daemon, base_tag)]} if base_tag else {}
+    return sorted(numbers(results(daemon, base, cmpData=compared, reportFilter=tags)))
+
+
+def test_runs_are_compared_as_they_are_and_as_they_were_at_a_tag(reports: DaemonProcess) -> None:
+    sets = (DiffType.NEW, DiffType.RESOLVED, DiffType.UNRESOLVED)
+    assert [diff(reports, which, "one", "two") for which in sets] == [[3, 3], [4], [1]]
+    assert [diff(reports, which, "one", "two", "v1") for which in sets] == [[], [2], [1, 3, 3]]
+    compared = {"runIds": ids(reports, "one"), "runTag": [tag(reports, "v1")], "diffType": DiffType.NEW}
+    assert sorted(numbers(results(reports, "one", cmpData=compared))) == [2, 3]
+
+
+def test_the_hashes_of_a_folder_are_compared_with_what_is_open_in_a_run(reports: DaemonProcess) -> None:
+    def hashes(which: DiffType, run: str, *given: int, **more: Any) -> list[int]:
+        texts = [f"{number:032x}" for number in given]
+        asked = {"runIds": ids(reports, run), "reportHashes": texts, "diffType": which, **more}
+        return sorted(int(text, 16) for text in service(reports, "getDiffResultsHash", **asked))
+
+    assert hashes(DiffType.NEW, "one", 1, 2, 9) == [2, 9]
+    assert hashes(DiffType.UNRESOLVED, "one", 1, 2, 9) == [1]
+    assert hashes(DiffType.RESOLVED, "one", 1, 2, 9) == [4]
+    tagged = {"tagIds": [tag(reports, "v1")]}
+    assert hashes(DiffType.NEW, "one", 1, 2, 9, **tagged) == [9]
+    assert hashes(DiffType.RESOLVED, "one", 1, **tagged) == [2, 3]
+    skipped = {"skipDetectionStatuses": [DetectionStatus.NEW]}
+    assert hashes(DiffType.RESOLVED, "one", 9, **skipped) == [1]
+
+
+def test_a_file_has_what_it_held_when_its_report_was_last_seen(reports: DaemonProcess) -> None:
+    found = {number: one for one in results(reports, "one") for number in numbers([one])}
+    held = {
+        number: service(reports, "getSourceFileData", fileId=found[number]["fileId"], fileContent=True)
+        for number in (1, 2)
+    }
+    assert (held[1]["fileContent"], held[2]["fileContent"]) == ("changed\n", "first\r\nsecond \ufffd\nthird")
+    assert found[3]["fileId"] == found[2]["fileId"] != found[1]["fileId"] == found[4]["fileId"]
+    assert "fileContent" not in service(reports, "getSourceFileData", fileId=held[1]["fileId"])
+    assert service(reports, "getSourceFileData", fileId=10**9, fileContent=True) == {}
+    packed = service(reports, "getSourceFileData", fileId=held[2]["fileId"], fileContent=True, encoding=Encoding.BASE64)
+    assert base64.b64decode(packed["fileContent"]) == SOURCES["/src/a.c"]
+    lines = [{"fileId": held[2]["fileId"], "lines": {0, 1, 2, 3, 4}}, {"fileId": 10**9, "lines": {1}}]
+    assert service(reports, "getLinesInSourceFileContents", linesInFilesRequested=lines) == {
+        held[2]["fileId"]: {0: "", 1: "first\r", 2: "second \ufffd", 3: "third", 4: ""},
+        10**9: {1: ""},
+    }
+    (packed_lines,) = service(
+        reports, "getLinesInSourceFileContents", linesInFilesRequested=lines[:1], encoding=Encoding.BASE64
+    ).values()
+    assert base64.b64decode(packed_lines[3]) == b"third"
+
+
+def test_reports_can_be_deleted_and_the_run_counts_what_is_left(reports: DaemonProcess) -> None:
+    stored(reports, "thinned", report(1), report(2), report(3, path=PATH))
+    thinned = ids(reports, "thinned")
+    asked = {"runIds": thinned, "reportFilter": {"bugPathLength": {"min": 2}}}
+    assert service(reports, "removeRunReports", **asked) is True
+    assert chosen(reports, "thinned") == [1, 2]
+    (run,) = service(reports, "getRunData", runFilter={"ids": thinned})
+    assert (run["resultCount"], run["detectionStatusCount"]) == (2, {DetectionStatus.NEW: 2})
+    stored(reports, "thinned", report(1), report(3, path=PATH))
+    assert chosen(reports, "thinned", detectionStatus=[DetectionStatus.NEW]) == [3]
+    service(reports, "removeRun", runFilter={"names": ["thinned"]})
+
+
+def test_a_report_that_is_not_there_is_told(reports: DaemonProcess) -> None:
+    for name in ("getReport", "getReportDetails"):
+        with pytest.raises(Failed, match="has no report 1000000"):
+            service(reports, name, reportId=10**6)
