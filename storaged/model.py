@@ -62,6 +62,15 @@ class DetectionStatus(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+class ReviewStatus(StrEnum):
+    """What people say of a report (docs/reviews.md)."""
+
+    UNREVIEWED = "unreviewed"
+    CONFIRMED = "confirmed"
+    FALSE_POSITIVE = "false_positive"
+    INTENTIONAL = "intentional"
+
+
 class Reason(StrEnum):
     """What kind of fault made a job fail or be dropped; docs/operations.md tells what to do about each."""
 

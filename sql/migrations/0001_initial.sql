@@ -369,15 +369,38 @@ CREATE TABLE report_path (
     PRIMARY KEY (product_id, report_id)
 );
 
--- Reports with the status that readers see.
+-- What people say of a report hash, wherever in the product it comes up. It is applied when reports are read, so that no
+-- report is written when somebody changes his mind.
+CREATE TABLE review_rule (
+    product_id    integer NOT NULL REFERENCES product (id) ON DELETE CASCADE,
+    report_hash   uuid NOT NULL,
+    foreign_hash  text,
+    status        text NOT NULL CHECK (status IN ('unreviewed', 'confirmed', 'false_positive', 'intentional')),
+    message       text NOT NULL,
+    author        text,
+    reviewed_at   timestamptz NOT NULL,
+    -- since when the rule closes its reports
+    closed_at     timestamptz,
+    PRIMARY KEY (product_id, report_hash),
+    CHECK ((status IN ('false_positive', 'intentional')) = (closed_at IS NOT NULL))
+);
+
+-- Reports with the statuses that readers see: the run's last store decides the one, the rule for the hash the other. A rule
+-- that calls a report false positive or intentional closes it; what was closed before stays so from then on.
 CREATE VIEW current_report AS
-SELECT r.*, run.name AS run, run.last_store,
+SELECT r.product_id, r.checker_id, r.run_id, r.id, r.report_hash, r.path_hash, r.file_id, r.line, r."column", r.status_by,
+       r.status, r.path_length, r.detected_at,
+       least(r.fixed_at, CASE WHEN v.closed_at IS NOT NULL THEN greatest(v.closed_at, r.detected_at) END) AS fixed_at,
+       r.message, r.foreign_hash, r.annotations, run.name AS run, run.last_store,
        CASE
            WHEN r.status IN ('new', 'reopened') AND r.status_by <> run.last_store THEN 'unresolved'
            ELSE r.status
-       END AS detection_status
+       END AS detection_status,
+       coalesce(v.status, 'unreviewed') AS review_status, v.message AS review_message, v.author AS review_author,
+       v.reviewed_at
 FROM report r
-JOIN run ON run.product_id = r.product_id AND run.id = r.run_id;
+JOIN run ON run.product_id = r.product_id AND run.id = r.run_id
+LEFT JOIN review_rule v ON v.product_id = r.product_id AND v.report_hash = r.report_hash;
 
 -- The reports of a diff: those that are open on the side that is shown and, by their hashes, are open on the other
 -- side as well, or are not. A side is runs, each at a time (NULL: now), or hashes. Grouped, not joined: a plan made for
@@ -403,6 +426,14 @@ BEGIN
             ) side
             JOIN report r ON r.product_id = diff_reports.product AND r.run_id = side.run_id
             WHERE r.detected_at <= side.at AND (r.fixed_at IS NULL OR r.fixed_at > side.at)
+              -- The few rules are looked up in a hash table first.
+              AND (
+                  r.report_hash NOT IN (
+                      SELECT v.report_hash FROM review_rule v
+                      WHERE v.product_id = diff_reports.product AND v.closed_at IS NOT NULL)
+                  OR NOT EXISTS (
+                      SELECT FROM review_rule v
+                      WHERE v.product_id = r.product_id AND v.report_hash = r.report_hash AND v.closed_at <= side.at))
             UNION ALL
             SELECT NULL, h.report_hash, true FROM unnest(other_hashes) AS h (report_hash)
         ) sides

@@ -5,6 +5,12 @@ CREATE TEMPORARY TABLE compared_report (LIKE staged_report) ON COMMIT DROP;
 CREATE TEMPORARY TABLE compared_file (LIKE staged_file) ON COMMIT DROP;
 CREATE TEMPORARY TABLE other_hash (report_hash uuid PRIMARY KEY) ON COMMIT DROP;
 
+-- name: drop_suppressed
+-- Those that a rule calls false positive or intentional: they are not open, on whichever side.
+DELETE FROM compared_report s
+USING review_rule v
+WHERE v.product_id = :product AND v.report_hash = s.report_hash AND v.closed_at IS NOT NULL;
+
 -- name: count_compared
 SELECT count(DISTINCT path_hash) FROM compared_report;
 
@@ -16,7 +22,14 @@ INSERT INTO other_hash
 SELECT DISTINCT r.report_hash
 FROM unnest(:runs::bigint[], :times::timestamptz[]) AS side (run_id, at)
 JOIN report r ON r.product_id = :product AND r.run_id = side.run_id
-WHERE r.detected_at <= coalesce(side.at, 'infinity') AND (r.fixed_at IS NULL OR r.fixed_at > coalesce(side.at, 'infinity'));
+WHERE r.detected_at <= coalesce(side.at, 'infinity') AND (r.fixed_at IS NULL OR r.fixed_at > coalesce(side.at, 'infinity'))
+  AND (
+      r.report_hash NOT IN (
+          SELECT v.report_hash FROM review_rule v WHERE v.product_id = :product AND v.closed_at IS NOT NULL)
+      OR NOT EXISTS (
+          SELECT FROM review_rule v
+          WHERE v.product_id = r.product_id AND v.report_hash = r.report_hash
+            AND v.closed_at <= coalesce(side.at, 'infinity')));
 
 -- name: analyze_tables
 ANALYZE compared_report, other_hash;

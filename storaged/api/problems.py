@@ -44,6 +44,7 @@ STATUSES: dict[type[errors.StoragedError], HTTPStatus] = {
     errors.RunNotFound: HTTPStatus.NOT_FOUND,
     errors.TagNotFound: HTTPStatus.NOT_FOUND,
     errors.ReportNotFound: HTTPStatus.NOT_FOUND,
+    errors.ReviewNotFound: HTTPStatus.NOT_FOUND,
     errors.JobNotFound: HTTPStatus.NOT_FOUND,
     errors.ProductExists: HTTPStatus.CONFLICT,
     errors.ProductInUse: HTTPStatus.CONFLICT,

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from storaged.database.sql import Connection, like_pattern, load_queries, planned_anew
 from storaged.errors import ReportNotFound
-from storaged.model import DetectionStatus, ProductId, RunId
+from storaged.model import DetectionStatus, ProductId, ReviewStatus, RunId
 from storaged.store import diffs
 from storaged.store.diffs import Difference
 from storaged.store.severities import Severity
@@ -49,6 +49,7 @@ class ReportFilter:
     open: bool | None = None
     # detected until then, and not closed until then
     open_at: datetime | None = None
+    review_statuses: Sequence[ReviewStatus] = ()
     severities: Sequence[Severity] = ()
     checkers: Sequence[str] = ()
     analyzers: Sequence[str] = ()
@@ -255,6 +256,7 @@ def _conditions(where: ReportFilter, diff: Difference | None) -> dict[str, Any]:
         "only_run": where.runs[0] if len(where.runs) == 1 else None,
         "tags": list(where.tags) or None,
         **_status_conditions(set(where.detection_statuses)),
+        "review_statuses": [str(status) for status in where.review_statuses] or None,
         "severities": [int(severity) for severity in where.severities] or None,
         **{name: [like_pattern(glob) for glob in getattr(where, name)] or None for name in GLOB_CONDITIONS},
         "report_hashes": [report_key(text) for text in hashes] if where.report_hashes else None,
@@ -310,11 +312,19 @@ def _report(row: Any, *, details: bool) -> dict[str, Any]:
         "detection_status": row["detection_status"],
         "detected_at": row["detected_at"],
         "fixed_at": row["fixed_at"],
+        "review_status": row["review_status"],
+        "review": _review(row),
         "annotations": row["annotations"] or {},
     }
     if details:
         report.update(_bug_path(row))
     return report
+
+
+def _review(row: Any) -> dict[str, Any] | None:
+    if row["reviewed_at"] is None:
+        return None
+    return {"message": row["review_message"], "author": row["review_author"], "at": row["reviewed_at"]}
 
 
 def _bug_path(row: Any) -> dict[str, Any]:

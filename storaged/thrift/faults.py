@@ -19,6 +19,7 @@ CODES: dict[type[errors.StoragedError], ErrorCode] = {
     errors.ProductNotFound: ErrorCode.GENERAL,
     errors.RunNotFound: ErrorCode.GENERAL,
     errors.TagNotFound: ErrorCode.GENERAL,
+    errors.ReviewNotFound: ErrorCode.GENERAL,
     errors.ReportNotFound: ErrorCode.GENERAL,
     errors.JobNotFound: ErrorCode.GENERAL,
     errors.ProductExists: ErrorCode.GENERAL,
