@@ -184,6 +184,10 @@ class BadResultFiles(StoragedError):
     """Result files of a store cannot be read; the text lists which and why."""
 
 
+class ContradictingReviews(StoragedError):
+    """Review comments in sources say different things of one report; the text lists which and where."""
+
+
 class ReportLimitReached(StoragedError):
     """The store has more reports than the product takes."""
 

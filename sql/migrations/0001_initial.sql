@@ -303,6 +303,8 @@ CREATE TABLE content (
     product_id  integer NOT NULL REFERENCES product (id) ON DELETE CASCADE,
     hash        bytea NOT NULL CHECK (octet_length(hash) = 32),
     size        bigint NOT NULL,
+    -- whether review comments may be in it
+    reviewed    boolean NOT NULL DEFAULT false,
     -- zlib; NULL bytes and any encoding may be in it
     data        bytea NOT NULL,
     stored_at   timestamptz NOT NULL DEFAULT now(),
@@ -311,6 +313,8 @@ CREATE TABLE content (
 );
 
 CREATE INDEX content_orphaned ON content (orphaned_at) WHERE orphaned_at IS NOT NULL;
+
+CREATE INDEX content_reviewed ON content (product_id, hash) WHERE reviewed;
 
 ALTER TABLE content ALTER COLUMN data SET STORAGE EXTERNAL;
 
@@ -349,13 +353,23 @@ CREATE TABLE report (
     message         text NOT NULL,
     foreign_hash    text,
     annotations     jsonb,
+    -- What the upload said of it: a comment in the source, before which no rule goes, or the folder's review file.
+    review_status     text CHECK (review_status IN ('confirmed', 'false_positive', 'intentional')),
+    review_message    text,
+    review_in_source  boolean,
+    review_author     text,
+    reviewed_at       timestamptz,
     PRIMARY KEY (product_id, id),
     UNIQUE (product_id, run_id, path_hash),
-    CHECK (status NOT IN ('resolved', 'off', 'unavailable') OR fixed_at IS NOT NULL)
+    CHECK (status NOT IN ('resolved', 'off', 'unavailable') OR fixed_at IS NOT NULL),
+    CHECK (num_nonnulls(review_status, review_message, review_in_source, reviewed_at) IN (0, 4))
 );
 
 -- A page of a run's reports, in the order in which they were stored.
 CREATE INDEX report_of_run ON report (product_id, run_id, id);
+
+-- Those that an upload has said something of: few, and a store looks at them all.
+CREATE INDEX report_reviewed ON report (product_id, run_id, id) WHERE review_status IS NOT NULL;
 
 -- The bug path, when it is more than one event at the report's place with the report's message.
 CREATE TABLE report_path (
@@ -385,22 +399,59 @@ CREATE TABLE review_rule (
     CHECK ((status IN ('false_positive', 'intentional')) = (closed_at IS NOT NULL))
 );
 
--- Reports with the statuses that readers see: the run's last store decides the one, the rule for the hash the other. A rule
--- that calls a report false positive or intentional closes it; what was closed before stays so from then on.
+-- Reports with the statuses that readers see: the run's last store decides the one; for the other a comment in the source goes
+-- before the rule for the hash, and that before a review file. false_positive and intentional close a report. Where the
+-- rule decides, it does so since it was made, or since the report was first seen, if that is later.
 CREATE VIEW current_report AS
 SELECT r.product_id, r.checker_id, r.run_id, r.id, r.report_hash, r.path_hash, r.file_id, r.line, r."column", r.status_by,
        r.status, r.path_length, r.detected_at,
-       least(r.fixed_at, CASE WHEN v.closed_at IS NOT NULL THEN greatest(v.closed_at, r.detected_at) END) AS fixed_at,
+       CASE
+           WHEN v.status IS NULL OR r.review_in_source THEN r.fixed_at
+           ELSE least(
+               CASE WHEN r.review_status IS NULL OR r.status IN ('resolved', 'off', 'unavailable') THEN r.fixed_at END,
+               CASE WHEN v.closed_at IS NOT NULL THEN greatest(v.closed_at, r.detected_at) END)
+       END AS fixed_at,
        r.message, r.foreign_hash, r.annotations, run.name AS run, run.last_store,
        CASE
            WHEN r.status IN ('new', 'reopened') AND r.status_by <> run.last_store THEN 'unresolved'
            ELSE r.status
        END AS detection_status,
-       coalesce(v.status, 'unreviewed') AS review_status, v.message AS review_message, v.author AS review_author,
-       v.reviewed_at
+       CASE WHEN r.review_in_source THEN r.review_status ELSE coalesce(v.status, r.review_status, 'unreviewed') END
+           AS review_status,
+       CASE WHEN v.status IS NULL OR r.review_in_source THEN r.review_message ELSE v.message END AS review_message,
+       CASE WHEN v.status IS NULL OR r.review_in_source THEN r.review_author ELSE v.author END AS review_author,
+       CASE WHEN v.status IS NULL OR r.review_in_source THEN r.reviewed_at ELSE v.reviewed_at END AS reviewed_at,
+       CASE
+           WHEN r.review_in_source THEN 'comment'
+           WHEN v.status IS NOT NULL THEN 'rule'
+           WHEN r.review_status IS NOT NULL THEN 'file'
+       END AS review_source
 FROM report r
 JOIN run ON run.product_id = r.product_id AND run.id = r.run_id
 LEFT JOIN review_rule v ON v.product_id = r.product_id AND v.report_hash = r.report_hash;
+
+-- The reports of runs that were open, each at a time (NULL: now): detected until then, and not closed until then, be it
+-- by a store or by a review. The few rules are looked up in hash tables, whatever the planner thinks of runs that its
+-- statistics do not know yet. Such a function is put into the queries that call it, as a view is.
+CREATE FUNCTION reports_open_at(product integer, runs bigint[], times timestamptz[])
+RETURNS TABLE (id bigint, report_hash uuid) LANGUAGE sql STABLE AS $$
+    SELECT r.id, r.report_hash
+    FROM (SELECT s.run_id, coalesce(s.at, 'infinity') AS at FROM unnest(runs, times) AS s (run_id, at)) side
+    JOIN report r ON r.product_id = product AND r.run_id = side.run_id
+    WHERE r.detected_at <= side.at
+      AND (
+          r.fixed_at IS NULL OR r.fixed_at > side.at
+          -- a review file closed it, but a rule says otherwise
+          OR (NOT r.review_in_source AND r.status NOT IN ('resolved', 'off', 'unavailable') AND r.report_hash IN (
+                  SELECT v.report_hash FROM review_rule v WHERE v.product_id = product AND v.closed_at IS NULL)))
+      AND (
+          r.review_in_source
+          OR r.report_hash NOT IN (
+              SELECT v.report_hash FROM review_rule v WHERE v.product_id = product AND v.closed_at IS NOT NULL)
+          OR NOT EXISTS (
+              SELECT FROM review_rule v
+              WHERE v.product_id = r.product_id AND v.report_hash = r.report_hash AND v.closed_at <= side.at))
+$$;
 
 -- The reports of a diff: those that are open on the side that is shown and, by their hashes, are open on the other
 -- side as well, or are not. A side is runs, each at a time (NULL: now), or hashes. Grouped, not joined: a plan made for
@@ -416,24 +467,9 @@ BEGIN
     FROM (
         SELECT array_agg(sides.id) FILTER (WHERE NOT sides.other) AS ids
         FROM (
-            SELECT r.id, r.report_hash, side.other
-            FROM (
-                SELECT s.run_id, coalesce(s.at, 'infinity') AS at, false AS other
-                FROM unnest(shown_runs, shown_times) AS s (run_id, at)
-                UNION ALL
-                SELECT o.run_id, coalesce(o.at, 'infinity'), true
-                FROM unnest(other_runs, other_times) AS o (run_id, at)
-            ) side
-            JOIN report r ON r.product_id = diff_reports.product AND r.run_id = side.run_id
-            WHERE r.detected_at <= side.at AND (r.fixed_at IS NULL OR r.fixed_at > side.at)
-              -- The few rules are looked up in a hash table first.
-              AND (
-                  r.report_hash NOT IN (
-                      SELECT v.report_hash FROM review_rule v
-                      WHERE v.product_id = diff_reports.product AND v.closed_at IS NOT NULL)
-                  OR NOT EXISTS (
-                      SELECT FROM review_rule v
-                      WHERE v.product_id = r.product_id AND v.report_hash = r.report_hash AND v.closed_at <= side.at))
+            SELECT s.id, s.report_hash, false AS other FROM reports_open_at(product, shown_runs, shown_times) s
+            UNION ALL
+            SELECT NULL, o.report_hash, true FROM reports_open_at(product, other_runs, other_times) o
             UNION ALL
             SELECT NULL, h.report_hash, true FROM unnest(other_hashes) AS h (report_hash)
         ) sides
@@ -461,7 +497,10 @@ CREATE UNLOGGED TABLE staged_report (
     foreign_hash  text,
     annotations   jsonb,
     files         uuid[],
-    steps         jsonb
+    steps         jsonb,
+    review_status     text,
+    review_message    text,
+    review_in_source  boolean
 );
 
 CREATE INDEX staged_report_lease ON staged_report (lease_id, path_hash, ordinal);

@@ -91,7 +91,7 @@ LIMIT :limit;
 -- Reports by their ids, in the order of these; one that is gone is left out.
 SELECT r.id, r.run, c.name AS checker, c.analyzer, c.severity, r.foreign_hash, f.path AS file, r.message, r.line, r."column",
        r.path_length, r.detection_status, r.detected_at, r.fixed_at, r.annotations,
-       r.review_status, r.review_message, r.review_author, r.reviewed_at,
+       r.review_status, r.review_message, r.review_author, r.reviewed_at, r.review_source,
        replace(r.report_hash::text, '-', '') AS report_hash_text,
        CASE WHEN :details::boolean THEN p.steps END AS steps,
        CASE WHEN :details THEN (

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from tempfile import TemporaryFile
-from typing import Annotated, Any, Final, NotRequired
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 from aiohttp import web
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -176,11 +176,15 @@ class ReportOptions(Query):
 
 
 class ReviewObject(TypedDict):
-    """What somebody said of a report, and when; the author is null where there are no users."""
+    """What somebody said of a report, and when; the author is null where there are no users.
+
+    It is a comment in the source, a rule for the report hash, or the review file of the report folder.
+    """
 
     message: str
     author: str | None
     at: datetime
+    source: Literal["comment", "rule", "file"]
 
 
 class FoundFields(TypedDict):

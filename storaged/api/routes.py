@@ -164,6 +164,7 @@ ENDPOINTS = (
             errors.SpoolFull,
             errors.BadArchive,
             errors.BadResultFiles,
+            errors.ContradictingReviews,
             errors.ReportLimitReached,
             errors.WorkerDied,
             errors.TooManyComparisons,

@@ -324,7 +324,8 @@ def _report(row: Any, *, details: bool) -> dict[str, Any]:
 def _review(row: Any) -> dict[str, Any] | None:
     if row["reviewed_at"] is None:
         return None
-    return {"message": row["review_message"], "author": row["review_author"], "at": row["reviewed_at"]}
+    said = {"message": row["review_message"], "author": row["review_author"], "at": row["reviewed_at"]}
+    return said | {"source": row["review_source"]}
 
 
 def _bug_path(row: Any) -> dict[str, Any]:

@@ -31,6 +31,7 @@ CODES: dict[type[errors.StoragedError], ErrorCode] = {
     errors.SpoolFull: ErrorCode.IOERROR,
     errors.BadArchive: ErrorCode.GENERAL,
     errors.BadResultFiles: ErrorCode.GENERAL,
+    errors.ContradictingReviews: ErrorCode.GENERAL,
     errors.ReportLimitReached: ErrorCode.GENERAL,
     errors.RunLimitReached: ErrorCode.GENERAL,
     errors.WorkerDied: ErrorCode.GENERAL,

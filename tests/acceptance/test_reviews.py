@@ -1,6 +1,7 @@
 """Reviews against a real daemon: set, listed and removed with `storectl`, and what lists make of them."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -67,6 +68,58 @@ def test_a_folder_is_compared_without_what_a_rule_closes(pantry: DaemonProcess, 
     assert rest == [one for one in json.loads(alone) if one["report_hash"] != name]
     assert storectl(pantry, "diff", "-b", "pantry", "-n", folder, "--new").stdout == ""
     assert storectl(pantry, "diff", "-b", folder, "-n", "pantry", "--new").stdout == ""
+
+
+LEAK, LEAK_LINE = "cppcheck-memleak", 21
+
+
+def comment(project: Path, *lines: str) -> None:
+    """Put review comments above the sample's leak, in the place of other lines, so that nothing moves."""
+    shelf = project / "src" / "shelf.cpp"
+    before, text = shelf.stat(), shelf.read_text().splitlines()
+    text[LEAK_LINE - 1 - len(lines) : LEAK_LINE - 1] = lines
+    shelf.write_text("\n".join(text))
+    os.utime(shelf, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def leaks(daemon: DaemonProcess) -> list[tuple[str, str]]:
+    found = listed(daemon, "--review-status", "all", "--checker", LEAK)
+    return [(one["review_status"], (one["review"] or {}).get("message")) for one in found]
+
+
+def test_a_comment_counts_in_a_folder_and_in_a_store_also_when_only_the_daemon_has_the_source(
+    pantry: DaemonProcess, tmp_path: Path
+) -> None:
+    project = tmp_path / "pantry"
+    folder = str(project / "reports")
+    comment(project, "// codechecker_intentional [cppcheck] a strong shelf")
+    compared = json.loads(
+        storectl(pantry, "diff", "-b", "pantry", "-n", folder, "--resolved", "-o", "json", code=2).stdout
+    )
+    assert [one["checker"] for one in compared] == [LEAK]
+    for _ in range(2):
+        storectl(pantry, "store", folder, "-n", "pantry")
+        assert leaks(pantry) == [("intentional", "a strong shelf")]
+    assert storectl(pantry, "diff", "-b", "pantry", "-n", folder, "--resolved").stdout == ""
+    # The daemon has the source: its comments are read there.
+    assert storectl(pantry, "diff", "-b", folder, "-n", "pantry", "--new").stdout == ""
+
+
+def test_comments_that_contradict_fail_a_store_unless_it_keeps_going_and_malformed_ones_are_told(
+    pantry: DaemonProcess, tmp_path: Path
+) -> None:
+    project = tmp_path / "pantry"
+    folder = str(project / "reports")
+    comment(project, "// codechecker_confirmed [all]", "// codechecker_intentional [all]")
+    failed = storectl(pantry, "store", folder, "-n", "pantry", code=4).stderr
+    assert "shelf.cpp:21: cppcheck-memleak: comments above it say both intentional (line 20) and confirmed" in failed
+    assert len(get(pantry, "/api/v1/products/Default/runs/pantry/history")["stores"]) == 1
+    kept = storectl(pantry, "store", folder, "-n", "pantry", "--keep-going").stderr
+    assert "taken as unreviewed" in kept
+    assert leaks(pantry) == [("unreviewed", None)]
+    comment(project, "// codechecker_confirmed all")
+    assert "it is ignored" in storectl(pantry, "store", folder, "-n", "pantry").stderr
+    assert leaks(pantry) == [("unreviewed", None)]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Review rules: what they make of reports when these are read."""
+"""Reviews: what rules make of reports when these are read, and what comments in sources do in a store."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -138,6 +138,92 @@ async def test_a_diff_at_a_time_before_the_rule_has_the_report(engine: Engine) -
     then, now = Side(((run, report["detected_at"]),)), Side(((run, None),))
     assert await in_diff(engine, DiffSet.RESOLVED, then, now) == ["a"]
     assert await bugs(engine, open_at=report["detected_at"]) == ["a"]
+
+
+CLOSED = Found("a", review=("false_positive", "why", True))
+ON_PURPOSE = Found("a", review=("intentional", "so it is", True))
+CONFIRMED_THERE = Found("a", review=("confirmed", "indeed", True))
+BY_FILE = Found("a", review=("false_positive", "not ours", False))
+
+
+async def only(engine: Engine) -> dict[str, Any]:
+    (report,) = await found(engine)
+    return report
+
+
+async def test_a_comment_closes_the_report_with_the_store_that_brings_it_and_opens_it_when_it_goes(
+    engine: Engine,
+) -> None:
+    await store(engine, [Found("a")])
+    before = await only(engine)
+    merged = await store(engine, [CLOSED], username="ann")
+    closed = await only(engine)
+    assert (merged.inserted, merged.replaced, merged.reviewed) == (0, 0, 1)
+    assert (closed["id"], closed["detection_status"]) == (before["id"], "unresolved")
+    assert closed["review"] == {"message": "why", "author": "ann", "at": closed["fixed_at"], "source": "comment"}
+    merged = await store(engine, [CLOSED], username="bob")
+    assert (merged.reviewed, await only(engine)) == (0, closed)
+    await store(engine, [ON_PURPOSE])
+    assert [(await only(engine))[name] for name in ("review_status", "fixed_at")] == ["intentional", closed["fixed_at"]]
+    await store(engine, [CONFIRMED_THERE])
+    assert [(await only(engine))[name] for name in ("review_status", "fixed_at")] == ["confirmed", None]
+    await store(engine, [Found("a")])
+    assert [(await only(engine))[name] for name in ("review_status", "review", "fixed_at")] == [
+        "unreviewed",
+        None,
+        None,
+    ]
+
+
+async def test_a_reviewed_report_that_goes_and_comes_back_is_closed_all_along(engine: Engine) -> None:
+    await store(engine, [CLOSED])
+    closed = await only(engine)
+    assert closed["fixed_at"] == closed["detected_at"]
+    await store(engine, [])
+    gone = await only(engine)
+    assert (gone["detection_status"], gone["review_status"]) == ("resolved", "false_positive")
+    await store(engine, [ON_PURPOSE])
+    back = await only(engine)
+    assert (back["detection_status"], back["review_status"]) == ("reopened", "intentional")
+    assert closed["fixed_at"] == gone["fixed_at"] == back["fixed_at"]
+
+
+async def test_a_report_that_moved_keeps_the_time_at_which_it_was_reviewed(engine: Engine) -> None:
+    await store(engine, [CLOSED])
+    closed = await only(engine)
+    await store(engine, [Found("a", "another way", review=CLOSED.review)])
+    assert (await only(engine))["fixed_at"] == closed["fixed_at"]
+
+
+async def test_a_comment_goes_before_a_rule_and_a_rule_before_a_review_file(engine: Engine) -> None:
+    await say(engine, "a", INTENTIONAL)
+    for one, expected in ((CONFIRMED_THERE, ("confirmed", True)), (BY_FILE, ("intentional", False))):
+        await store(engine, [one])
+        report = await only(engine)
+        assert (report["review_status"], report["fixed_at"] is None) == expected
+    await say(engine, "a", CONFIRMED)
+    report = await only(engine)
+    assert (report["review_status"], report["fixed_at"], report["review"]["source"]) == ("confirmed", None, "rule")
+    (run,) = await run_ids(engine)
+    now = Side(((run, None),))
+    assert await in_diff(engine, DiffSet.UNRESOLVED, now, now) == ["a"]
+    await unsay(engine, "a")
+    report = await only(engine)
+    assert (report["review_status"], report["fixed_at"] is None, report["review"]["source"]) == (
+        "false_positive",
+        False,
+        "file",
+    )
+    assert await in_diff(engine, DiffSet.UNRESOLVED, now, now) == []
+
+
+async def test_what_a_rule_closes_and_a_comment_confirms_is_open_in_a_diff(engine: Engine) -> None:
+    await store(engine, [CONFIRMED_THERE, Found("b", review=("intentional", "", True))])
+    await say(engine, "a", FALSE_POSITIVE)
+    await say(engine, "b", CONFIRMED)
+    (run,) = await run_ids(engine)
+    now = Side(((run, None),))
+    assert await in_diff(engine, DiffSet.UNRESOLVED, now, now) == ["a"]
 
 
 async def pages(engine: Engine, where: RuleFilter, limit: int) -> list[Sequence[str]]:
