@@ -40,3 +40,71 @@ SELECT
 AND (:before_at::timestamptz IS NULL OR (v.reviewed_at, v.report_hash) < (:before_at, :before_hash::uuid))
 ORDER BY v.reviewed_at DESC, v.report_hash DESC
 LIMIT :limit;
+
+-- fragment: reports_of_rules
+-- How many reports of the product each rule that fits has. Where none fits, no report is looked at.
+counted AS MATERIALIZED (
+    SELECT r.report_hash, count(*) AS reports
+    FROM report r
+    WHERE r.product_id = :product AND r.report_hash IN (
+        SELECT v.report_hash
+        -- use: rules_that_fit
+    )
+    GROUP BY r.report_hash
+)
+
+-- name: page_of_rules
+-- Rules in the order that is asked for, each with the number of its reports.
+WITH
+-- use: reports_of_rules
+SELECT page.*
+FROM (
+    SELECT
+        -- use: rule_columns
+        , coalesce(c.reports, 0) AS reports
+    FROM (
+        SELECT v.*
+        -- use: rules_that_fit
+    ) v
+    LEFT JOIN counted c ON c.report_hash = v.report_hash
+    WHERE :without_reports::boolean IS NOT TRUE OR c.report_hash IS NULL
+) page
+ORDER BY
+    CASE WHEN NOT :descending::boolean THEN CASE :sort::text WHEN 'status' THEN page.status WHEN 'author' THEN page.author END END,
+    CASE WHEN :descending THEN CASE :sort WHEN 'status' THEN page.status WHEN 'author' THEN page.author END END DESC,
+    CASE WHEN :sort = 'reviewed_at' AND NOT :descending THEN page.reviewed_at END,
+    CASE WHEN :sort = 'reviewed_at' AND :descending THEN page.reviewed_at END DESC,
+    CASE WHEN :sort = 'reports' AND NOT :descending THEN page.reports END,
+    CASE WHEN :sort = 'reports' AND :descending THEN page.reports END DESC,
+    CASE WHEN :sort = 'report_hash' AND :descending THEN coalesce(page.foreign_hash, page.report_hash_text) END COLLATE "C" DESC,
+    coalesce(page.foreign_hash, page.report_hash_text) COLLATE "C"
+LIMIT :limit OFFSET :offset;
+
+-- name: count_rules
+WITH
+-- use: reports_of_rules
+SELECT count(*)
+FROM (
+    SELECT v.report_hash
+    -- use: rules_that_fit
+) v
+LEFT JOIN counted c ON c.report_hash = v.report_hash
+WHERE :without_reports::boolean IS NOT TRUE OR c.report_hash IS NULL;
+
+-- name: remove_rules
+WITH
+-- use: reports_of_rules
+DELETE FROM review_rule gone
+WHERE gone.product_id = :product AND gone.report_hash IN (
+    SELECT v.report_hash
+    -- use: rules_that_fit
+) AND (:without_reports::boolean IS NOT TRUE OR gone.report_hash NOT IN (SELECT report_hash FROM counted));
+
+-- name: reviews_of_runs
+-- What is said of the reports of runs (NULL: of all), by their hashes; of several things the last.
+SELECT DISTINCT ON (r.report_hash)
+    replace(r.report_hash::text, '-', '') AS report_hash_text, r.foreign_hash, r.review_status AS status,
+    r.review_message AS message, r.review_author AS author, r.reviewed_at, r.review_source
+FROM current_report r
+WHERE r.product_id = :product AND (:runs::bigint[] IS NULL OR r.run_id = ANY (:runs)) AND r.review_status <> 'unreviewed'
+ORDER BY r.report_hash, r.reviewed_at DESC;

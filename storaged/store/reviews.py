@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from storaged.database.sql import Connection, like_pattern, load_queries
 from storaged.errors import ReviewNotFound
-from storaged.model import ProductId, ReviewStatus
+from storaged.model import ProductId, ReviewStatus, RunId
 from storaged.store.reports import report_key
 
 QUERIES = load_queries("reviews")
@@ -26,12 +27,44 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class RunReview:
+    """What is said of a report hash in some runs; `in_source`: by a comment, not by a rule."""
+
+    said: Rule
+    in_source: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RuleFilter:
     """Values of one field are alternatives, fields narrow each other; `*` stands for anything in hashes and authors."""
 
     report_hashes: Sequence[str] = ()
     statuses: Sequence[ReviewStatus] = ()
     authors: Sequence[str] = ()
+    # only rules that no report of the product has; `list_rules` does not look at it
+    without_reports: bool = False
+
+
+class RuleSort(StrEnum):
+    """By what rules are sorted; of equal ones, by their hash."""
+
+    REPORT_HASH = "report_hash"
+    STATUS = "status"
+    AUTHOR = "author"
+    REVIEWED_AT = "reviewed_at"
+    # how many reports there are
+    REPORTS = "reports"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOrder:
+    """The order of a list of rules."""
+
+    sort: RuleSort = RuleSort.REVIEWED_AT
+    descending: bool = True
+
+
+NEWEST_FIRST = RuleOrder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +128,43 @@ async def list_rules(
     )
     following = RuleCursor(rows[-1]["reviewed_at"], rows[-1]["report_hash"]) if len(rows) == limit else None
     return [_rule(row) for row in rows], following
+
+
+async def page_of_rules(
+    conn: Connection, product: ProductId, where: RuleFilter, order: RuleOrder, *, limit: int | None, offset: int
+) -> list[tuple[Rule, int]]:
+    """Rules in this order, each with the number of its reports."""
+    rows = await QUERIES["page_of_rules"].fetch(
+        conn,
+        product=product,
+        sort=str(order.sort),
+        descending=order.descending,
+        limit=limit,
+        offset=offset,
+        without_reports=where.without_reports,
+        **_conditions(where),
+    )
+    return [(_rule(row), row["reports"]) for row in rows]
+
+
+async def count_rules(conn: Connection, product: ProductId, where: RuleFilter) -> int:
+    count = await QUERIES["count_rules"].value(
+        conn, product=product, without_reports=where.without_reports, **_conditions(where)
+    )
+    return int(count)
+
+
+async def remove_rules(conn: Connection, product: ProductId, where: RuleFilter) -> int:
+    """Remove all that fit; says how many."""
+    return await QUERIES["remove_rules"].execute(
+        conn, product=product, without_reports=where.without_reports, **_conditions(where)
+    )
+
+
+async def reviews_of_runs(conn: Connection, product: ProductId, runs: Sequence[RunId] | None) -> list[RunReview]:
+    """What is said of the reports of runs (None: of all), by rules and by what came with stores."""
+    rows = await QUERIES["reviews_of_runs"].fetch(conn, product=product, runs=runs)
+    return [RunReview(_rule(row), in_source=row["review_source"] == "comment") for row in rows]
 
 
 def _conditions(where: RuleFilter) -> dict[str, Any]:

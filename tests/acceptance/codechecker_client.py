@@ -32,9 +32,10 @@ class Client:
     executable: Path
     home: Path
 
-    def cmd(self, daemon: DaemonProcess, *arguments: str, **variables: str) -> Done:
-        """`CodeChecker cmd ...` on the daemon; `variables` are set in its environment."""
-        return self._run("cmd", *arguments, "--url", daemon.url, **variables)
+    def cmd(self, daemon: DaemonProcess, *arguments: str, product: str | None = None, **variables: str) -> Done:
+        """`CodeChecker cmd ...` on the daemon, or its product; `variables` are set in its environment."""
+        url = f"{daemon.url}/{product}" if product else daemon.url
+        return self._run("cmd", *arguments, "--url", url, **variables)
 
     def store(
         self, daemon: DaemonProcess, folder: Path, *options: str, product: str = "Default", **variables: str
