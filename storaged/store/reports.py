@@ -13,7 +13,7 @@ from uuid import UUID
 
 from storaged.database.sql import Connection, like_pattern, load_queries, planned_anew
 from storaged.errors import ReportNotFound
-from storaged.model import DetectionStatus, ProductId, RunId, StoreId
+from storaged.model import DetectionStatus, ProductId, ReviewStatus, RunId, StoreId
 from storaged.store import diffs
 from storaged.store.diffs import Difference
 from storaged.store.severities import Severity
@@ -22,7 +22,7 @@ QUERIES = load_queries("reports")
 
 # Fields of a filter that the queries take as they are.
 PLAIN_CONDITIONS = (
-    *("open", "open_at", "unique", "anywhere", "path_length_min", "path_length_max"),
+    *("open", "open_at", "outstanding", "unique", "anywhere", "path_length_min", "path_length_max"),
     *("detected_after", "detected_before", "fixed_after", "fixed_before"),
 )
 GLOB_CONDITIONS = ("checkers", "analyzers", "files", "messages")
@@ -51,6 +51,9 @@ class ReportFilter:
     open: bool | None = None
     # detected until then, and not closed until then
     open_at: datetime | None = None
+    # closed neither by a store nor by a review; or closed
+    outstanding: bool | None = None
+    review_statuses: Sequence[ReviewStatus] = ()
     severities: Sequence[Severity] = ()
     checkers: Sequence[str] = ()
     analyzers: Sequence[str] = ()
@@ -83,6 +86,9 @@ class ReportGroup(StrEnum):
     MESSAGE = "message"
     FILE = "file"
     DETECTION_STATUS = "detection_status"
+    REVIEW_STATUS = "review_status"
+    # `true` or `false`
+    OUTSTANDING = "outstanding"
 
 
 class ReportSort(StrEnum):
@@ -102,6 +108,7 @@ class ReportSort(StrEnum):
     DETECTED_AT = "detected_at"
     # new, reopened, unresolved, resolved, unavailable, off
     DETECTION_STATUS = "detection_status"
+    REVIEW_STATUS = "review_status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +344,7 @@ def _conditions(where: ReportFilter, diff: Difference | None) -> dict[str, Any]:
         "stores": list(where.stores) or None,
         "files_any_case": where.files_any_case,
         **_status_conditions(set(where.detection_statuses)),
+        "review_statuses": [str(status) for status in where.review_statuses] or None,
         "severities": [int(severity) for severity in where.severities] or None,
         **{name: [like_pattern(glob) for glob in getattr(where, name)] or None for name in GLOB_CONDITIONS},
         "report_hashes": [report_key(text) for text in hashes] if where.report_hashes else None,
@@ -392,11 +400,20 @@ def _report(row: Any, *, details: bool) -> dict[str, Any]:
         "detection_status": row["detection_status"],
         "detected_at": row["detected_at"],
         "fixed_at": row["fixed_at"],
+        "review_status": row["review_status"],
+        "review": _review(row),
         "annotations": row["annotations"] or {},
     }
     if details:
         report.update(bug_path(row))
     return report
+
+
+def _review(row: Any) -> dict[str, Any] | None:
+    if row["reviewed_at"] is None:
+        return None
+    said = {"message": row["review_message"], "author": row["review_author"], "at": row["reviewed_at"]}
+    return said | {"source": row["review_source"]}
 
 
 def hash_text(row: Any) -> str:

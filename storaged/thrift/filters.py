@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from storaged.database.sql import Connection
-from storaged.model import DetectionStatus, RunId, StoreId
+from storaged.model import DetectionStatus, ReviewStatus, RunId, StoreId
 from storaged.store import numbered
 from storaged.store.diffs import Difference, DiffSet, difference
 from storaged.store.numbered import RunChoice
@@ -15,7 +15,7 @@ from storaged.store.reports import ReportFilter
 from storaged.store.severities import Severity
 from storaged.thrift import structs
 from storaged.thrift.faults import Refused
-from storaged.thrift.structs import DiffType, ReportStatus, ReviewStatus
+from storaged.thrift.structs import DiffType, ReportStatus
 from storaged.thrift.values import some, time_of, time_or_none
 
 DIFF_SETS: Final = {
@@ -62,7 +62,7 @@ async def read_asked(
         ReportFilter(
             runs=await _runs(conn, product, runs, asked),
             stores=[StoreId(tag) for tag in tags],
-            open=_open(asked.get("reportStatus")),
+            outstanding=_outstanding(asked.get("reportStatus")),
             open_at=_open_at(asked, time_or_none(at)),
             **_values(asked),
             **_numbers(asked),
@@ -91,12 +91,11 @@ async def _runs(
 
 
 def _fits_nothing(asked: structs.ReportFilter) -> bool:
-    """No report hash of an empty list, which a diff asks for; no review status but unreviewed, which all have."""
-    statuses = asked.get("reviewStatus")
-    return asked.get("reportHash") == [] or bool(statuses and ReviewStatus.UNREVIEWED not in statuses)
+    """No report hash of an empty list, which a diff asks for."""
+    return asked.get("reportHash") == []
 
 
-def _open(statuses: Sequence[ReportStatus] | None) -> bool | None:
+def _outstanding(statuses: Sequence[ReportStatus] | None) -> bool | None:
     if not statuses or set(statuses) == set(ReportStatus):
         return None
     return statuses[0] is ReportStatus.OUTSTANDING
@@ -124,6 +123,7 @@ def _values(asked: structs.ReportFilter) -> dict[str, Any]:
             raise Refused(f"storaged has no {what} yet: leave {name} out of the filter.")
     return {
         "detection_statuses": [DetectionStatus(one.name.lower()) for one in asked.get("detectionStatus") or ()],
+        "review_statuses": [ReviewStatus(one.name.lower()) for one in asked.get("reviewStatus") or ()],
         "severities": [Severity(one) for one in asked.get("severity") or ()],
         "checkers": asked.get("checkerName") or (),
         "analyzers": asked.get("analyzerNames") or (),

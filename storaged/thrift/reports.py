@@ -7,18 +7,19 @@ from typing import Any, Final, NoReturn
 from storaged.auth.permissions import Right
 from storaged.database.sql import Connection, snapshot
 from storaged.errors import ReportNotFound
-from storaged.model import DetectionStatus
+from storaged.model import DetectionStatus, ReviewStatus
 from storaged.store import numbered, reports
 from storaged.store.numbered import Extent
 from storaged.store.products import Product
 from storaged.store.reports import ReportOrder, ReportSort
+from storaged.store.reviews import Rule
 from storaged.thrift import structs
 from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.faults import Refused
 from storaged.thrift.filters import Asked, read_asked
 from storaged.thrift.paging import FOUND_LISTS, list_key
-from storaged.thrift.structs import DiffType, Order, ReviewStatus, SortType
-from storaged.thrift.values import DETECTION, extent_of, time_text
+from storaged.thrift.structs import DiffType, Order, SortType
+from storaged.thrift.values import DETECTION, REVIEW, extent_of, review_data, time_text
 
 # The number of a file by the report that names it, and its path.
 Numbers = Mapping[tuple[int, str], int]
@@ -29,11 +30,9 @@ SORTS: Final = {
     SortType.SEVERITY: ReportOrder(ReportSort.SEVERITY, reverse=True),
     SortType.DETECTION_STATUS: ReportOrder(ReportSort.DETECTION_STATUS),
     SortType.BUG_PATH_LENGTH: ReportOrder(ReportSort.PATH_LENGTH),
-    # All are unreviewed.
-    SortType.REVIEW_STATUS: ReportOrder(ReportSort.FILE),
+    SortType.REVIEW_STATUS: ReportOrder(ReportSort.REVIEW_STATUS),
 }
 MOST_SEVERE_FIRST: Final[structs.SortMode] = {"type": SortType.SEVERITY, "ord": Order.DESC}
-UNREVIEWED: Final[structs.ReviewData] = {"status": ReviewStatus.UNREVIEWED, "isInSource": False}
 SEVERITIES: Final = {int(grade): grade for grade in structs.Severity}
 STATUSES: Final = {status.value: DETECTION[status] for status in DetectionStatus}
 NOTES: Final = {int(kind): kind for kind in structs.ExtendedReportDataType}
@@ -101,17 +100,6 @@ async def get_diff_results_hash(
     return [text for text in given if (text in found) is (which is DiffType.UNRESOLVED)]
 
 
-async def get_review_status_rules(
-    _call: Call,
-    _filter: structs.ReviewStatusRuleFilter | None,
-    _sort: structs.ReviewStatusRuleSortMode | None,
-    _limit: int | None,
-    _offset: int | None,
-) -> list[structs.ReviewStatusRule]:
-    """There are none yet; a diff with a folder asks for them."""
-    return []
-
-
 def order_of(sort: Sequence[structs.SortMode] | None) -> ReportOrder:
     """The order of the first that is asked for; raises Refused for one by annotations."""
     mode = (sort or [MOST_SEVERE_FIRST])[0]
@@ -160,7 +148,7 @@ def _report_data(row: Any, numbers: Numbers, *, details: bool) -> structs.Report
         "line": row["line"],
         "column": row["column"],
         "severity": SEVERITIES[row["severity"]],
-        "reviewData": UNREVIEWED,
+        "reviewData": _review_data(row),
         "detectionStatus": STATUSES[row["detection_status"]],
         "detectedAt": time_text(row["detected_at"]),
         "bugPathLength": row["path_length"],
@@ -173,6 +161,14 @@ def _report_data(row: Any, numbers: Numbers, *, details: bool) -> structs.Report
         found["details"] = _details(row, numbers)
         found["blameInfo"] = {}
     return found
+
+
+def _review_data(row: Any) -> structs.ReviewData:
+    status = ReviewStatus(row["review_status"])
+    if row["reviewed_at"] is None:
+        return {"status": REVIEW[status], "isInSource": False}
+    rule = Rule(reports.hash_text(row), status, row["review_message"], row["review_author"], row["reviewed_at"])
+    return review_data(rule, in_source=row["review_source"] == "comment")
 
 
 def _details(row: Any, numbers: Numbers) -> structs.ReportDetails:
@@ -204,6 +200,5 @@ METHODS: Final[Methods] = {
     "getRunResults": Handled(get_run_results, Right.PRODUCT_VIEW),
     "getReport": Handled(get_report, Right.PRODUCT_VIEW),
     "getReportDetails": Handled(get_report_details, Right.PRODUCT_VIEW),
-    "getReviewStatusRules": Handled(get_review_status_rules, Right.PRODUCT_VIEW),
     "getDiffResultsHash": Handled(get_diff_results_hash, Right.PRODUCT_VIEW),
 }

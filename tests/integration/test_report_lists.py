@@ -11,7 +11,7 @@ import pytest
 
 from storaged.database.engine import Engine
 from storaged.database.sql import Connection
-from storaged.model import DetectionStatus, ProductId, RunId, StoreId
+from storaged.model import DetectionStatus, ProductId, ReviewStatus, RunId, StoreId
 from storaged.store.reports import (
     BY_ID,
     ReportCursor,
@@ -73,6 +73,13 @@ INSERT INTO report_path (product_id, report_id, files, steps)
 SELECT 1, id, ARRAY[file_id, md5('/lib/b.h')::uuid], '{"events": [], "positions": [], "extended": []}'
 FROM report WHERE id % 4 = 1
 """
+# Of the 50 hashes every seventh is confirmed, and another every seventh closed, before the last reports came.
+RULES = """
+INSERT INTO review_rule (product_id, report_hash, status, message, reviewed_at, closed_at)
+SELECT 1, md5(n::text)::uuid, CASE n % 7 WHEN 1 THEN 'confirmed' ELSE 'intentional' END, '', $1::timestamptz,
+       CASE n % 7 WHEN 3 THEN $1::timestamptz + interval '2.5 hours' END
+FROM generate_series(0, 49) AS n WHERE n % 7 IN (1, 3)
+"""
 
 Report = dict[str, Any]
 Expected = Callable[[Report], bool]
@@ -89,6 +96,7 @@ async def scene(engine: Engine) -> list[Report]:
         names = [name for name, _, _ in CHECKERS]
         await conn.execute(REPORTS, names, list(FILES), list(STATUSES), list(MESSAGES), NOON, COUNT)
         await conn.execute(THROUGH)
+        await conn.execute(RULES, NOON)
     made = await listed(engine)
     assert len(made) == COUNT
     return made
@@ -127,8 +135,15 @@ FILTERS: list[tuple[dict[str, Any], Expected]] = [
         {"detection_statuses": [DetectionStatus.NEW, DetectionStatus.OFF]},
         lambda report: report["detection_status"] in {"new", "off"},
     ),
+    ({"review_statuses": [ReviewStatus.CONFIRMED]}, lambda report: report["review_status"] == "confirmed"),
+    (
+        {"review_statuses": [ReviewStatus.UNREVIEWED, ReviewStatus.INTENTIONAL]},
+        lambda report: report["review_status"] in {"unreviewed", "intentional"},
+    ),
     ({"open": True}, lambda report: report["detection_status"] not in CLOSED),
     ({"open": False}, lambda report: report["detection_status"] in CLOSED),
+    ({"outstanding": True}, lambda report: report["fixed_at"] is None),
+    ({"outstanding": False}, lambda report: report["fixed_at"] is not None),
     (
         {"open_at": NOON + 2 * HOUR},
         lambda report: (
@@ -238,6 +253,7 @@ ORDERS: dict[ReportSort, Callable[[Report], tuple[Any, ...]]] = {
         ["new", "reopened", "unresolved", "resolved", "unavailable", "off"].index(report["detection_status"]),
         *place(report),
     ),
+    ReportSort.REVIEW_STATUS: lambda report: (list(ReviewStatus).index(report["review_status"]), *place(report)),
 }
 
 
