@@ -149,6 +149,20 @@ class Client:
         """What each of the `checkers`, `severities` or `files` has."""
         return self._member(self._request("GET", f"{self._product}/summary", query), by)
 
+    def reviews(self, query: Query = ()) -> Iterator[JsonObject]:
+        """Reviews of report hashes, the newest first."""
+        return self._pages(f"{self._product}/reviews", "reviews", query)
+
+    def set_review(self, report_hash: str, status: str, message: str) -> JsonObject:
+        path = f"{self._product}/reviews/{quote(report_hash, safe='')}"
+        answer = self._request("PUT", path, content={"status": status, "message": message})
+        if isinstance(answer, dict) and "report_hash" in answer:
+            return answer
+        raise NotADaemon(f"The answer of {self.address.base} is not a review: is it a storaged daemon?")
+
+    def remove_review(self, report_hash: str) -> None:
+        self._request("DELETE", f"{self._product}/reviews/{quote(report_hash, safe='')}")
+
     def history(self, run: str) -> Iterator[JsonObject]:
         return self._pages(f"{self._product}/runs/{quote(run, safe='')}/history", "stores")
 

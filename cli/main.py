@@ -21,6 +21,7 @@ COMMANDS = {
     "sum": "Count the reports of runs by checker.",
     "history": "List the stores of a run.",
     "diff": "Compare runs, or a folder with runs: what is new, resolved, unresolved.",
+    "review": "Say what reports are: bugs, no bugs, or meant to stay; for all runs of a product.",
     "del": "Delete runs.",
     "product": "List, add, edit and remove products.",
     "completion": "Print the script that makes a shell complete storectl.",

@@ -13,8 +13,21 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 DETECTION_STATUSES = ("new", "reopened", "unresolved", "resolved", "off", "unavailable")
 OPEN_STATUSES = DETECTION_STATUSES[:3]
+REVIEW_STATUSES = ("unreviewed", "confirmed", "false_positive", "intentional")
+# What somebody called no bug, or one that is meant to stay, is not asked for unless it is named.
+STANDING_REVIEWS = REVIEW_STATUSES[:2]
 SEVERITIES = ("UNSPECIFIED", "STYLE", "LOW", "MEDIUM", "HIGH", "CRITICAL")
-SORTS = ("severity", "file", "checker", "message", "path_length", "detected_at", "detection_status", "id")
+SORTS = (
+    "severity",
+    "file",
+    "checker",
+    "message",
+    "path_length",
+    "detected_at",
+    "detection_status",
+    "review_status",
+    "id",
+)
 BOUNDS = ("path_length_min", "path_length_max")
 TIMES = ("detected_after", "detected_before", "fixed_after", "fixed_before")
 
@@ -33,6 +46,12 @@ def filter_options(command: Command) -> Command:
             each=click.Choice(SEVERITIES, case_sensitive=False),
             metavar="SEVERITY",
             help=f"{', '.join(SEVERITIES)}.",
+        ),
+        list_option(
+            "--review-status",
+            each=click.Choice([*REVIEW_STATUSES, "all"], case_sensitive=False),
+            metavar="STATUS",
+            help=f"What somebody said of them: {', '.join(REVIEW_STATUSES)} or all.",
         ),
         _texts("--checker-name", "checker", "GLOB", "Checkers by name, such as 'core.*'; any case."),
         _texts("--analyzer-name", "analyzer", "GLOB", "Analyzers by name, such as 'clang*'; any case."),
@@ -70,7 +89,10 @@ def filter_options(command: Command) -> Command:
 
 
 def status_option(command: Command) -> Command:
-    """`--detection-status`; by default the open ones, but at a tag or a date all, whatever has become of them."""
+    """`--detection-status`; by default the open ones, but at a tag or a date all, whatever has become of them.
+
+    A command that has it leaves out what was reviewed and closed as well, by default.
+    """
     return list_option(
         "--detection-status",
         each=click.Choice([*DETECTION_STATUSES, "all"], case_sensitive=False),
@@ -111,7 +133,7 @@ def order_query(sort: str, reverse: bool) -> list[tuple[str, str]]:
 
 
 def _parameters(filters: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    past = _is_past(filters)
+    past = _is_past(filters) or "detection_status" not in filters
     if filters["anywhere"] and not filters["file"]:
         raise Usage("--anywhere-on-report-path needs --file: which files?")
     for name, value in filters.items():
@@ -135,9 +157,11 @@ def _is_past(filters: dict[str, Any]) -> bool:
 
 
 def _values(name: str, given: Sequence[str], *, past: bool) -> Sequence[str]:
-    if name != "detection_status":
-        return given
-    return DETECTION_STATUSES if "all" in given else given or ([] if past else OPEN_STATUSES)
+    if name == "review_status":
+        return [] if "all" in given else given or ([] if past else STANDING_REVIEWS)
+    if name == "detection_status":
+        return DETECTION_STATUSES if "all" in given else given or ([] if past else OPEN_STATUSES)
+    return given
 
 
 def _texts(option: str, name: str, metavar: str, text: str) -> Callable[[Command], Command]:

@@ -5,8 +5,12 @@ import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from .batches import in_batches
+
+BLOCK_SIZE = 1 << 18
+REVIEW_SIGN = b"codechecker_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,8 @@ class Source:
     digest: str | None
     size: int
     changed_ns: int
+    # It may have review comments.
+    reviewed: bool = False
 
 
 def hash_sources(paths: Iterable[str], jobs: int, seen: Callable[[int], None] = lambda _: None) -> dict[str, Source]:
@@ -44,7 +50,19 @@ def hash_source(path: str) -> Source:
         if not stat.S_ISREG(state.st_mode):
             return Source(path, None, 0, 0)
         with Path(path).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest, reviewed = _digest(file)
     except (OSError, ValueError):
         return Source(path, None, 0, 0)
-    return Source(path, digest, state.st_size, state.st_mtime_ns)
+    return Source(path, digest, state.st_size, state.st_mtime_ns, reviewed)
+
+
+def _digest(file: BinaryIO) -> tuple[str, bool]:
+    """SHA-256 in hex, and whether the sign of review comments is in it."""
+    hasher = hashlib.sha256()
+    reviewed = False
+    end = b""
+    while block := file.read(BLOCK_SIZE):
+        hasher.update(block)
+        reviewed = reviewed or REVIEW_SIGN in block or REVIEW_SIGN in end + block[: len(REVIEW_SIGN)]
+        end = block[-len(REVIEW_SIGN) :]
+    return hasher.hexdigest(), reviewed

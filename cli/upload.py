@@ -152,11 +152,13 @@ def _upload(client: Client, query: Query, archive: Archive, progress: Progress, 
 
 
 def compare(client: Client, query: Query, found: Findings, progress: Progress) -> list[JsonObject]:
-    """The reports of a diff with what was found; of the sources only those are sent that hashes are made of.
+    """The reports of a diff with what was found; of the sources only those are sent that hashes are made of, and those
+    in which review comments may be.
 
     It changes nothing there, so it is tried again like a store.
     """
-    archive = Archive(client_name(), found.folders, found.results, found.sources, _needed(found))
+    wanted = _needed(found) | {path for path, source in found.sources.items() if source.reviewed}
+    archive = Archive(client_name(), found.folders, found.results, found.sources, wanted)
     return persist(lambda: client.diff_archive(query, _watched(archive, progress, COMPARED)), is_passing, progress.note)
 
 

@@ -77,6 +77,13 @@ class ReportNotFound(StoragedError):
         super().__init__(f"Product {product!r} has no report {report_id}.")
 
 
+class ReviewNotFound(StoragedError):
+    """The product has no review of this report hash."""
+
+    def __init__(self, product: str, report_hash: str) -> None:
+        super().__init__(f"Product {product!r} has no review of report hash {report_hash!r}.")
+
+
 class JobNotFound(StoragedError):
     """No job has this token."""
 
@@ -175,6 +182,10 @@ class BadResultFile(StoragedError):
 
 class BadResultFiles(StoragedError):
     """Result files of a store cannot be read; the text lists which and why."""
+
+
+class ContradictingReviews(StoragedError):
+    """Review comments in sources say different things of one report; the text lists which and where."""
 
 
 class ReportLimitReached(StoragedError):

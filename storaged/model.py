@@ -62,12 +62,26 @@ class DetectionStatus(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+class ReviewStatus(StrEnum):
+    """What people say of a report (docs/reviews.md)."""
+
+    UNREVIEWED = "unreviewed"
+    CONFIRMED = "confirmed"
+    FALSE_POSITIVE = "false_positive"
+    INTENTIONAL = "intentional"
+
+
+# What these are said of counts as closed.
+SUPPRESSED = frozenset({ReviewStatus.FALSE_POSITIVE, ReviewStatus.INTENTIONAL})
+
+
 class Reason(StrEnum):
     """What kind of fault made a job fail or be dropped; docs/operations.md tells what to do about each."""
 
     # Failed: of the upload, or of storaged.
     BAD_ARCHIVE = "bad-archive"
     BAD_RESULT_FILES = "bad-result-files"
+    CONTRADICTING_REVIEWS = "contradicting-reviews"
     REPORT_LIMIT = "report-limit"
     RUN_LIMIT = "run-limit"
     WORKER_CRASHES = "worker-crashes"
@@ -192,6 +206,7 @@ class MergedStore:
     replaced: int
     opened: int
     closed: int
+    reviewed: int
     counts: Mapping[str, int]
     missing_sources: tuple[str, ...]
 
@@ -203,3 +218,5 @@ class Content:
     hash: bytes
     size: int
     packed: bytes
+    # It may have review comments.
+    reviewed: bool = False

@@ -8,6 +8,7 @@ from uuid import UUID
 REPORT_COLUMNS: Final = (
     "lease_id", "ordinal", "report_hash", "path_hash", "file_id", "line", "column", "path_length",
     "analyzer", "checker", "message", "foreign_hash", "annotations", "files", "steps",
+    "review_status", "review_message", "review_in_source",
 )  # fmt: skip
 FILE_COLUMNS: Final = ("lease_id", "file_id", "path", "content_hash")
 
@@ -61,4 +62,5 @@ _COLUMNS: Final[dict[str, Any]] = {
     **dict.fromkeys(("ordinal", "line", "column", "path_length"), int),
     **dict.fromkeys(("annotations", "steps"), json.loads),
     "files": _uuids,
+    "review_in_source": {"t": True, "f": False}.__getitem__,
 }

@@ -12,6 +12,7 @@ from storaged.store import merge, staging
 from storaged.store.severities import Severities
 
 PRODUCT = ProductId(1)
+COLUMNS = (*staging.REPORT_COLUMNS[:11], *staging.REPORT_COLUMNS[-3:])
 
 
 def md5(text: str) -> UUID:
@@ -33,6 +34,8 @@ class Found:
     analyzer: str = "clangsa"
     line: int = 10
     words: str = ""
+    # status, message, whether it is in the source
+    review: tuple[str, str, bool] | None = None
 
 
 async def stage(engine: Engine, reports: list[Found]) -> UUID:
@@ -40,7 +43,7 @@ async def stage(engine: Engine, reports: list[Found]) -> UUID:
     lease = uuid4()
     async with engine.connect() as conn:
         copy: Any = conn.copy_records_to_table  # type: ignore[attr-defined]  # asyncpg's; the daemon copies text
-        await copy("staged_report", records=_reports(lease, reports), columns=staging.REPORT_COLUMNS[:11])
+        await copy("staged_report", records=_reports(lease, reports), columns=COLUMNS)
         await copy("staged_file", records=_files(lease, reports), columns=staging.FILE_COLUMNS)
         severities = Severities().of_all({(report.analyzer, report.checker) for report in reports})
         await merge.register_staged(conn, PRODUCT, lease, severities)
@@ -64,7 +67,8 @@ def _reports(lease: UUID, reports: list[Found]) -> list[tuple[object, ...]]:
 
 def _report(one: Found) -> tuple[object, ...]:
     hashes = md5(one.bug), md5(one.bug + one.way), md5(one.file)
-    return *hashes, one.line, 5, 1, one.analyzer, one.checker, f"{one.bug}!{one.words}"
+    review = one.review or (None, None, None)
+    return *hashes, one.line, 5, 1, one.analyzer, one.checker, f"{one.bug}!{one.words}", *review
 
 
 def _files(lease: UUID, reports: list[Found]) -> list[tuple[object, ...]]:

@@ -82,7 +82,12 @@ def row_event(event: list[object]) -> str:
 def _row(report: JsonObject) -> list[object]:
     events = map(row_event, report.get("events", []))
     severity = severity_name(report["severity"])
-    return [_place(report), severity, report["checker"], report["detection_status"], report["message"], *events]
+    return [_place(report), severity, report["checker"], _status(report), report["message"], *events]
+
+
+def _status(report: JsonObject) -> str:
+    reviewed = report["review_status"]
+    return f"{report['detection_status']}{'' if reviewed == 'unreviewed' else f' ({reviewed})'}"
 
 
 def _place(report: JsonObject) -> str:

@@ -5,6 +5,14 @@ CREATE TEMPORARY TABLE compared_report (LIKE staged_report) ON COMMIT DROP;
 CREATE TEMPORARY TABLE compared_file (LIKE staged_file) ON COMMIT DROP;
 CREATE TEMPORARY TABLE other_hash (report_hash uuid PRIMARY KEY) ON COMMIT DROP;
 
+-- name: drop_suppressed
+-- Those that are reviewed as false positive or intentional: they are not open, on whichever side.
+DELETE FROM compared_report s
+WHERE coalesce(
+    CASE WHEN s.review_in_source THEN s.review_status END,
+    (SELECT v.status FROM review_rule v WHERE v.product_id = :product AND v.report_hash = s.report_hash),
+    s.review_status) IN ('false_positive', 'intentional');
+
 -- name: count_compared
 SELECT count(DISTINCT path_hash) FROM compared_report;
 
@@ -13,10 +21,7 @@ SELECT coalesce(array_agg(DISTINCT report_hash), '{}')::text FROM compared_repor
 
 -- name: fill_other
 INSERT INTO other_hash
-SELECT DISTINCT r.report_hash
-FROM unnest(:runs::bigint[], :times::timestamptz[]) AS side (run_id, at)
-JOIN report r ON r.product_id = :product AND r.run_id = side.run_id
-WHERE r.detected_at <= coalesce(side.at, 'infinity') AND (r.fixed_at IS NULL OR r.fixed_at > coalesce(side.at, 'infinity'));
+SELECT DISTINCT report_hash FROM reports_open_at(:product, :runs::bigint[], :times::timestamptz[]);
 
 -- name: analyze_tables
 ANALYZE compared_report, other_hash;
@@ -43,9 +48,11 @@ WITH wanted AS MATERIALIZED (
     ORDER BY s.path_hash, s.ordinal
 ), inserted AS (
     INSERT INTO report (product_id, checker_id, run_id, report_hash, path_hash, file_id, line, "column", status_by,
-                        status, path_length, detected_at, message, foreign_hash, annotations)
+                        status, path_length, detected_at, message, foreign_hash, annotations,
+                        review_status, review_message, review_in_source, reviewed_at)
     SELECT :product, checker_id, :run, report_hash, path_hash, file_id, line, "column", 0,
-           'new', path_length, now(), message, foreign_hash, annotations
+           'new', path_length, now(), message, foreign_hash, annotations,
+           review_status, review_message, review_in_source, CASE WHEN review_status IS NOT NULL THEN now() END
     FROM wanted
     ORDER BY ordinal
     RETURNING id, path_hash

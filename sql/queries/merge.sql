@@ -21,17 +21,22 @@ ON CONFLICT (product_id, id) DO UPDATE SET orphaned_at = NULL WHERE file.orphane
 -- What came (one row for each path hash; report_id: the run's row that is already what came) and what was known (one
 -- row for each report hash of the run).
 CREATE TEMPORARY TABLE incoming (
-    path_hash    uuid NOT NULL,
-    report_hash  uuid NOT NULL,
-    ordinal      bigint NOT NULL,
-    checker_id   integer NOT NULL,
-    report_id    bigint
+    path_hash         uuid NOT NULL,
+    report_hash       uuid NOT NULL,
+    ordinal           bigint NOT NULL,
+    checker_id        integer NOT NULL,
+    report_id         bigint,
+    review_status     text,
+    review_message    text,
+    review_in_source  boolean
 ) ON COMMIT DROP;
 CREATE TEMPORARY TABLE known (
-    report_hash  uuid NOT NULL,
-    detected_at  timestamptz NOT NULL,
-    was_open     boolean NOT NULL,
-    was_resolved boolean NOT NULL
+    report_hash    uuid NOT NULL,
+    detected_at    timestamptz NOT NULL,
+    was_open       boolean NOT NULL,
+    was_resolved   boolean NOT NULL,
+    -- since when a review has closed it
+    suppressed_at  timestamptz
 ) ON COMMIT DROP;
 
 -- name: count_staged
@@ -51,7 +56,8 @@ SELECT came.path_hash, came.report_hash, came.ordinal, came.checker_id, (
     WHERE r.product_id = :product AND r.run_id = :run AND r.path_hash = came.path_hash
       AND (r.checker_id, r.file_id, r.line, r."column", r.message)
         = (came.checker_id, came.file_id, came.line, came."column", came.message)
-      AND (p.files, p.steps) IS NOT DISTINCT FROM (came.files, came.steps))
+      AND (p.files, p.steps) IS NOT DISTINCT FROM (came.files, came.steps)),
+    came.review_status, came.review_message, came.review_in_source
 FROM (
     SELECT DISTINCT ON (s.path_hash) s.*, c.id AS checker_id
     FROM staged_report s
@@ -64,8 +70,9 @@ FROM (
 INSERT INTO known
 SELECT report_hash, min(detected_at),
        bool_or(status IN ('new', 'reopened', 'unresolved')),
-       bool_or(status = 'resolved')
-FROM report
+       bool_or(status = 'resolved'),
+       min(fixed_at) FILTER (WHERE review_status IN ('false_positive', 'intentional'))
+FROM current_report
 WHERE product_id = :product AND run_id = :run
 GROUP BY report_hash;
 
@@ -91,29 +98,53 @@ WITH gone AS (
 SELECT count(*) FROM gone;
 
 -- name: open_reports
--- Closed rows that came again: reopened if the hash was resolved and nothing of it was open, else unresolved.
+-- Closed rows that came again: reopened if the hash was resolved and nothing of it was open, else unresolved. What a review
+-- in the upload closes is closed since the first store that had one which did.
 UPDATE report r
 SET status = CASE WHEN k.was_resolved AND NOT k.was_open THEN 'reopened' ELSE 'unresolved' END,
     status_by = :store,
-    fixed_at = NULL
+    fixed_at = CASE WHEN i.review_status IN ('false_positive', 'intentional') THEN coalesce(k.suppressed_at, :stored_at) END
 FROM incoming i
 JOIN known k ON k.report_hash = i.report_hash
 WHERE r.product_id = :product AND r.run_id = :run
   AND r.id = i.report_id
   AND r.status IN ('resolved', 'off', 'unavailable');
 
+-- name: review_reports
+-- Rows that stay, but for what the upload says of them; in the current status, for open_reports went before.
+UPDATE report r
+SET review_status = i.review_status, review_message = i.review_message, review_in_source = i.review_in_source,
+    review_author = CASE WHEN i.review_status IS NOT NULL THEN :username END,
+    reviewed_at = CASE WHEN i.review_status IS NOT NULL THEN :stored_at::timestamptz END,
+    fixed_at = CASE WHEN i.review_status IN ('false_positive', 'intentional') THEN coalesce(k.suppressed_at, :stored_at) END
+FROM incoming i
+JOIN known k ON k.report_hash = i.report_hash
+WHERE r.product_id = :product AND r.run_id = :run
+  AND r.id = i.report_id
+  -- the few that can differ
+  AND r.id IN (
+      SELECT report_id FROM incoming WHERE review_status IS NOT NULL AND report_id IS NOT NULL
+      UNION ALL
+      SELECT id FROM report WHERE product_id = :product AND run_id = :run AND review_status IS NOT NULL)
+  AND (r.review_status, r.review_message, r.review_in_source)
+      IS DISTINCT FROM (i.review_status, i.review_message, i.review_in_source);
+
 -- name: insert_reports
 -- What came and is not there. A hash that the run knows keeps its time of detection.
 WITH inserted AS (
     INSERT INTO report (product_id, checker_id, run_id, report_hash, path_hash, file_id, line, "column", status_by,
-                        status, path_length, detected_at, message, foreign_hash, annotations)
+                        status, path_length, detected_at, message, foreign_hash, annotations, review_status,
+                        review_message, review_in_source, review_author, reviewed_at, fixed_at)
     SELECT :product, i.checker_id, :run, s.report_hash, s.path_hash, s.file_id, s.line, s."column", :store,
            CASE
                WHEN k.report_hash IS NULL THEN 'new'
                WHEN k.was_resolved AND NOT k.was_open THEN 'reopened'
                ELSE 'unresolved'
            END,
-           s.path_length, coalesce(k.detected_at, :stored_at), s.message, s.foreign_hash, s.annotations
+           s.path_length, coalesce(k.detected_at, :stored_at), s.message, s.foreign_hash, s.annotations,
+           s.review_status, s.review_message, s.review_in_source, CASE WHEN s.review_status IS NOT NULL THEN :username END,
+           CASE WHEN s.review_status IS NOT NULL THEN :stored_at END,
+           CASE WHEN s.review_status IN ('false_positive', 'intentional') THEN coalesce(k.suppressed_at, :stored_at) END
     FROM incoming i
     JOIN staged_report s ON s.lease_id = :lease AND s.path_hash = i.path_hash AND s.ordinal = i.ordinal
     LEFT JOIN known k ON k.report_hash = i.report_hash

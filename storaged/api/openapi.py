@@ -35,6 +35,7 @@ PATH_PARTS: Final[dict[str, Schema]] = {
         "description": "Id of a report.",
         "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
     },
+    "report_hash": {"description": "A report hash; a `/` in it is `%2F`.", "schema": PATH_TEXT},
     "token": {"description": "Token of a job.", "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
 }
 HEADERS: Final[dict[str, Schema]] = {

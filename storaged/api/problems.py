@@ -44,6 +44,7 @@ STATUSES: dict[type[errors.StoragedError], HTTPStatus] = {
     errors.RunNotFound: HTTPStatus.NOT_FOUND,
     errors.TagNotFound: HTTPStatus.NOT_FOUND,
     errors.ReportNotFound: HTTPStatus.NOT_FOUND,
+    errors.ReviewNotFound: HTTPStatus.NOT_FOUND,
     errors.JobNotFound: HTTPStatus.NOT_FOUND,
     errors.ProductExists: HTTPStatus.CONFLICT,
     errors.ProductInUse: HTTPStatus.CONFLICT,
@@ -55,6 +56,7 @@ STATUSES: dict[type[errors.StoragedError], HTTPStatus] = {
     # An archive that is compared at once; that of a store ends its job.
     errors.BadArchive: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.BadResultFiles: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ContradictingReviews: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ReportLimitReached: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.WorkerDied: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.TooManyComparisons: HTTPStatus.SERVICE_UNAVAILABLE,

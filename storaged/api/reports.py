@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from tempfile import TemporaryFile
-from typing import Annotated, Any, Final, NotRequired
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 from aiohttp import web
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -18,7 +18,7 @@ from storaged.api.params import AnyText, Query, Time, read_query
 from storaged.database.engine import Engine
 from storaged.database.sql import Connection
 from storaged.errors import BadRequest
-from storaged.model import DetectionStatus, ProductId
+from storaged.model import DetectionStatus, ProductId, ReviewStatus
 from storaged.store import products, reports, runs
 from storaged.store.diffs import Difference
 from storaged.store.products import Product
@@ -105,6 +105,7 @@ class ReportFilterQuery(Query):
     run: list[AnyText] = Field(default_factory=list)
     tag: list[AnyText] = Field(default_factory=list)
     detection_status: list[DetectionStatus] = Field(default_factory=list)
+    review_status: list[ReviewStatus] = Field(default_factory=list)
     open: bool | None = None
     open_at: Time | None = None
     severity: list[SeverityName] = Field(default_factory=list)
@@ -131,6 +132,7 @@ class ReportFilterQuery(Query):
             runs=found,
             tags=self.tag,
             detection_statuses=self.detection_status,
+            review_statuses=self.review_status,
             severities=self.severity,
             checkers=self.checker,
             analyzers=self.analyzer,
@@ -173,6 +175,18 @@ class ReportOptions(Query):
     source: bool = True
 
 
+class ReviewObject(TypedDict):
+    """What somebody said of a report, and when; the author is null where there are no users.
+
+    It is a comment in the source, a rule for the report hash, or the review file of the report folder.
+    """
+
+    message: str
+    author: str | None
+    at: datetime
+    source: Literal["comment", "rule", "file"]
+
+
 class FoundFields(TypedDict):
     """What every report has, stored or not."""
 
@@ -185,6 +199,8 @@ class FoundFields(TypedDict):
     column: int
     severity: Severity
     path_length: int
+    review_status: ReviewStatus
+    review: ReviewObject | None
     annotations: dict[str, Any]
 
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from storaged import errors
-from storaged.api import diffs, health, jobs, metrics, ops, ops_answers, products, reports, runs, uploads
+from storaged.api import diffs, health, jobs, metrics, ops, ops_answers, products, reports, reviews, runs, uploads
 from storaged.api.encode import JobObject, json_bytes
 from storaged.api.endpoints import JSON, Body, Endpoint
 from storaged.api.openapi import build_document
@@ -14,12 +14,14 @@ from storaged.api.params import Query, read_query
 from storaged.auth.permissions import Right
 
 PRODUCT = "/api/v1/products/{product}"
+REVIEW = f"{PRODUCT}/reviews/{{report_hash}}"
 JOB = "/api/v1/jobs/{token}"
 OPS = "/api/v1/ops"
 
 STORED = (errors.DatabaseUnavailable,)
 IN_PRODUCT = (*STORED, errors.ProductNotFound)
 IN_RUN = (*IN_PRODUCT, errors.RunNotFound)
+OF_REVIEW = (*IN_PRODUCT, errors.ReviewNotFound)
 OF_JOB = (*STORED, errors.JobNotFound)
 
 
@@ -162,6 +164,7 @@ ENDPOINTS = (
             errors.SpoolFull,
             errors.BadArchive,
             errors.BadResultFiles,
+            errors.ContradictingReviews,
             errors.ReportLimitReached,
             errors.WorkerDied,
             errors.TooManyComparisons,
@@ -193,6 +196,33 @@ ENDPOINTS = (
         reports.WholeReport,
         query=reports.ReportOptions,
         errors=(*IN_PRODUCT, errors.ReportNotFound),
+    ),
+    Endpoint(
+        "GET",
+        f"{PRODUCT}/reviews",
+        reviews.list_reviews,
+        Right.PRODUCT_VIEW,
+        reviews.ReviewList,
+        query=reviews.ReviewQuery,
+        errors=IN_PRODUCT,
+    ),
+    Endpoint("GET", REVIEW, reviews.get_review, Right.PRODUCT_VIEW, reviews.ReviewRule, errors=OF_REVIEW),
+    Endpoint(
+        "PUT",
+        REVIEW,
+        reviews.set_review,
+        Right.PRODUCT_STORE,
+        reviews.ReviewRule,
+        body=Body(reviews.NEW),
+        errors=(*IN_PRODUCT, errors.UploadIncomplete),
+    ),
+    Endpoint(
+        "DELETE",
+        REVIEW,
+        reviews.remove_review,
+        Right.PRODUCT_STORE,
+        status=HTTPStatus.NO_CONTENT,
+        errors=OF_REVIEW,
     ),
     Endpoint(
         "GET",

@@ -12,6 +12,7 @@ from typing import Final
 
 from storaged.errors import BadArchive
 from storaged.ingest import layout
+from storaged.ingest.comments import SIGN
 from storaged.ingest.layout import Read, ReportFolder
 from storaged.ingest.metadata import merge_metadata
 from storaged.ingest.values import ArchiveLimits, ArchiveSurvey
@@ -66,7 +67,7 @@ def read_contents(
                     "If it changed while it was stored, store again."
                 )
             if digest not in contents:
-                contents[digest] = Content(actual.digest(), len(data), zlib.compress(data, ZLIB_LEVEL))
+                contents[digest] = Content(actual.digest(), len(data), zlib.compress(data, ZLIB_LEVEL), SIGN in data)
     return tuple(contents.values())
 
 

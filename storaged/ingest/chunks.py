@@ -9,11 +9,13 @@ from typing import Final, NamedTuple
 
 from storaged.errors import BadArchive, BadResultFile
 from storaged.ingest.archive import Archive, open_archive
+from storaged.ingest.comments import MalformedComment, ReviewComment, comments_above, comments_on
 from storaged.ingest.copy_text import bytea_field, json_field, row, text_field, uuids_field
 from storaged.ingest.hashes import md5_hex, path_hash, report_hash, source_lines, stored_hash
 from storaged.ingest.layout import READABLE_SUFFIXES, Read, ReportFolder
 from storaged.ingest.paths import resolve, trimmer
 from storaged.ingest.plist import Diagnostic, ResultFile, Span, positions_between, read_plist
+from storaged.ingest.review_file import FindReview, Review, finder
 from storaged.ingest.values import ArchiveSurvey, ParsedChunk, ParseOptions, ResultEntry
 
 # What a result file costs beside its bytes, in bytes.
@@ -59,7 +61,8 @@ def parse_chunk(
     """
     archive = open_archive(archive_path, options.limits)
     with archive.reader() as read:
-        chunk = _Chunk(lease, archive, _Files(trimmer(options.trim_path_prefixes)), _Sources(archive, read, sources))
+        files, comments = _Files(trimmer(options.trim_path_prefixes)), _Comments(archive.survey, options.reviewed)
+        chunk = _Chunk(lease, archive, files, _Sources(archive, read, sources), comments)
         for entry in entries:
             try:
                 chunk.add(entry, _read_result(entry, read))
@@ -141,11 +144,48 @@ class _Sources:
         return []
 
 
+class _Comments:
+    """The review comments in sources, of which the last few are kept."""
+
+    def __init__(self, survey: ArchiveSurvey, folder: str | None) -> None:
+        self._hashes = survey.content_hashes
+        self._folder = folder
+        self._unreviewed: set[str] = set()
+        self._lines = lru_cache(SOURCES_KEPT)(_lines_of)
+        self.malformed: set[str] = set()
+
+    def above(self, path: str, line: int) -> list[ReviewComment]:
+        """Those above a line; none where one is malformed."""
+        if path in self._unreviewed:
+            return []
+        content = self._content(path)
+        if content is None:
+            self._unreviewed.add(path)
+            return []
+        try:
+            return comments_above(self._lines(content), line)
+        except MalformedComment as malformed:
+            self.malformed.add(f"{path}:{malformed.line}: {malformed}")
+            return []
+
+    def _content(self, path: str) -> Path | None:
+        digest = self._hashes.get(path)
+        if self._folder is None or digest is None:
+            return None
+        content = Path(self._folder, digest)
+        return content if content.exists() else None
+
+
+def _lines_of(content: Path) -> list[str]:
+    return source_lines(content.read_bytes())
+
+
 class _Rules(NamedTuple):
     """What a report folder says, made ready to be asked often."""
 
     checker_to_analyzer: Mapping[str, str]
     skipped: Callable[[str], bool]
+    review: FindReview
 
 
 @dataclass(slots=True)
@@ -156,12 +196,14 @@ class _Chunk:
     archive: Archive
     files: _Files
     sources: _Sources
+    comments: _Comments
     rules: dict[str, _Rules] = field(default_factory=dict)
     rows: list[str] = field(default_factory=list)
     path_hashes: set[str] = field(default_factory=set)
     named: set[_File] = field(default_factory=set)
     checkers: set[tuple[str, str]] = field(default_factory=set)
     faults: list[tuple[str, str]] = field(default_factory=list)
+    contradictions: list[str] = field(default_factory=list)
     diagnostics: int = 0
     duplicates: int = 0
     skipped: int = 0
@@ -175,7 +217,7 @@ class _Chunk:
             if rules.skipped(file(diagnostic.at.file).path):
                 self.skipped += 1
             else:
-                self._add_report(entry.index << 32 | number, analyzer, diagnostic, file)
+                self._add_report(entry.index << 32 | number, analyzer, diagnostic, file, rules.review)
         self.diagnostics += len(result.diagnostics)
 
     def parsed(self) -> ParsedChunk:
@@ -194,16 +236,22 @@ class _Chunk:
             checkers=frozenset(self.checkers),
             faults=tuple(self.faults),
             needs_sources=frozenset(self.sources.needed),
+            contradictions=tuple(self.contradictions),
+            malformed=frozenset(self.comments.malformed),
             sourceless=frozenset(file.path for file in self.named if file.path not in hashes),
         )
 
     def _rules(self, directory: str) -> _Rules:
         if directory not in self.rules:
             folder = self.archive.folders.get(directory, ReportFolder())
-            self.rules[directory] = _Rules(folder.metadata.checker_to_analyzer(), folder.skip.matcher())
+            self.rules[directory] = _Rules(
+                folder.metadata.checker_to_analyzer(), folder.skip.matcher(), finder(folder.reviews)
+            )
         return self.rules[directory]
 
-    def _add_report(self, ordinal: int, analyzer: str, diagnostic: Diagnostic, file: FileByNumber) -> None:
+    def _add_report(
+        self, ordinal: int, analyzer: str, diagnostic: Diagnostic, file: FileByNumber, find: FindReview
+    ) -> None:
         of_report = diagnostic.report_hash or self._computed_hash(diagnostic, file)
         events = ((e.at.line, e.at.column, e.message, file(e.at.file).trimmed) for e in diagnostic.events)
         of_path = path_hash(events, diagnostic.annotations, diagnostic.checker, of_report)
@@ -216,7 +264,20 @@ class _Chunk:
         self.named.update(used)
         stored, foreign = stored_hash(of_report)
         head = (self.lease, str(ordinal), stored, of_path, file(diagnostic.at.file).id)
-        self.rows.append(row((*head, *_own_fields(diagnostic, analyzer, foreign), *_path_fields(used, steps))))
+        review = self._review(diagnostic, file(diagnostic.at.file).path, find, of_report)
+        own, path = _own_fields(diagnostic, analyzer, foreign), _path_fields(used, steps)
+        self.rows.append(row((*head, *own, *path, *_review_fields(review))))
+
+    def _review(self, diagnostic: Diagnostic, path: str, find: FindReview, report_hash: str) -> Review | None:
+        """A comment goes before the folder's review file; two that contradict each other are none."""
+        line, checker = diagnostic.at.line, diagnostic.checker
+        comments = comments_on(self.comments.above(path, line), checker)
+        if len(comments) > 1:
+            said = " and ".join(f"{comment.status} (line {comment.line})" for comment in comments)
+            self.contradictions.append(f"{path}:{line}: {checker}: comments above it say both {said}")
+        elif comments:
+            return Review(comments[0].status, comments[0].message, in_source=True)
+        return find(path, checker, report_hash)
 
     def _computed_hash(self, diagnostic: Diagnostic, file: FileByNumber) -> str:
         last = diagnostic.events[-1].at
@@ -253,6 +314,13 @@ def _own_fields(diagnostic: Diagnostic, analyzer: str, foreign_hash: str | None)
 def _path_fields(used: Iterable[_File], steps: str | None) -> tuple[str | None, str | None]:
     """The fields files and steps."""
     return (None, None) if steps is None else (uuids_field(file.id for file in used), steps)
+
+
+def _review_fields(review: Review | None) -> tuple[str | None, str | None, str | None]:
+    """The fields of status, message and whether it is in the source."""
+    if review is None:
+        return None, None, None
+    return str(review.status), text_field(review.message), "t" if review.in_source else "f"
 
 
 def _steps(diagnostic: Diagnostic, file: FileByNumber, used: dict[_File, int]) -> str | None:

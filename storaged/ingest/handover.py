@@ -5,6 +5,7 @@ paths of files instead of rows.
 """
 
 import struct
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -15,6 +16,7 @@ from typing import Final, NamedTuple
 from storaged.errors import BadArchive
 from storaged.ingest.archive import open_archive, read_contents
 from storaged.ingest.chunks import ENTRY_COST, parse_chunk, plan_chunks
+from storaged.ingest.comments import SIGN
 from storaged.ingest.layout import ABOUT, HASHES, KNOWN, REPORTS
 from storaged.ingest.values import ArchiveLimits, ParsedChunk, ParseOptions, StoreMetadata
 from storaged.model import Content
@@ -24,12 +26,14 @@ from storaged.model import Content
 CHUNK_BYTES: Final = 2 << 20
 # Unpacked bytes of sources that are packed and inserted at a time.
 BATCH_BYTES: Final = 4 << 20
+# Hashes of sources that are elsewhere, asked for at a time; each has 32 bytes.
+HASHES_AT_ONCE: Final = 20_000
 # What is larger than this is handed over in a file.
 INLINE_BYTES: Final = 1 << 20
 
 # PostgreSQL's COPY binary format: https://www.postgresql.org/docs/current/sql-copy.html
 COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ll", 0, 0)
-COPY_ROW: Final = struct.Struct(">hl32slql")
+COPY_ROW: Final = struct.Struct(">hl32slql?l")
 COPY_END: Final = struct.pack(">h", -1)
 
 
@@ -55,12 +59,14 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class StorePlan:
-    """How a store is divided into calls: result files into `chunks`, sources into `batches`."""
+    """How a store is divided into calls: result files into `chunks`, sources into `batches`, the
+    hashes of all sources into `hashes`."""
 
     result_files: int
     chunks: tuple[Places, ...]
     sources: int
     batches: tuple[Places, ...]
+    hashes: tuple[Places, ...]
     metadata: StoreMetadata
     warnings: tuple[str, ...]
 
@@ -87,6 +93,7 @@ def plan_store(upload: Upload, workers: int) -> StorePlan:
         chunks=_places(map(len, plan_chunks(survey, workers, CHUNK_BYTES))),
         sources=len(survey.sources),
         batches=_places(_batch_lengths(source.size for source in survey.sources.values())),
+        hashes=_places(_full(len(survey.content_hashes), HASHES_AT_ONCE)),
         metadata=survey.metadata,
         warnings=survey.warnings,
     )
@@ -95,6 +102,7 @@ def plan_store(upload: Upload, workers: int) -> StorePlan:
 def pack_contents(upload: Upload, batch: Places) -> tuple[Content, ...] | Path:
     """The contents of a batch of sources; in a file, as rows for COPY, when they are large.
 
+    Those in which review comments may be are left in the folder, for `parse_places`.
     Raises BadArchive for a content that is not what it is said to be.
     """
     survey = open_archive(upload.archive, upload.limits).survey
@@ -104,16 +112,41 @@ def pack_contents(upload: Upload, batch: Places) -> tuple[Content, ...] | Path:
         if path in survey.content_hashes
     ]
     contents = read_contents(upload.archive, named, upload.limits)
+    for content in contents:
+        if content.reviewed:
+            reviewed_file(upload, content.hash).write_bytes(zlib.decompress(content.packed))
     if sum(len(content.packed) for content in contents) <= INLINE_BYTES:
         return contents
     return _write(upload.folder, _copy_binary(contents))
+
+
+def keep_reviewed(upload: Upload, batch: Places) -> None:
+    """Leave of a batch of sources what `pack_contents` leaves, when they are not to be stored."""
+    archive = open_archive(upload.archive, upload.limits)
+    with archive.reader() as read:
+        for path, source in islice(archive.survey.sources.items(), batch.start, batch.stop):
+            data = read(source.name)
+            if SIGN in data and path in archive.survey.content_hashes:
+                Path(upload.folder, archive.survey.content_hashes[path]).write_bytes(data)
+
+
+def hashes_elsewhere(upload: Upload, places: Places) -> tuple[bytes, ...]:
+    """The SHA-256 of those sources that are not in the archive, among the ones at these places."""
+    survey = open_archive(upload.archive, upload.limits).survey
+    named = islice(survey.content_hashes.items(), places.start, places.stop)
+    return tuple({bytes.fromhex(digest) for path, digest in named if path not in survey.sources})
+
+
+def reviewed_file(upload: Upload, content_hash: bytes) -> Path:
+    """Where `parse_places` looks for a content in which review comments may be."""
+    return Path(upload.folder, content_hash.hex())
 
 
 def parse_places(
     upload: Upload, lease: str, chunk: Places, trim_path_prefixes: tuple[str, ...], sources: Mapping[str, str | None]
 ) -> Parsed:
     """Parse a chunk of result files as `parse_chunk` does, and raise what it raises."""
-    options = ParseOptions(trim_path_prefixes, upload.limits)
+    options = ParseOptions(trim_path_prefixes, upload.limits, reviewed=upload.folder)
     survey = open_archive(upload.archive, upload.limits).survey
     entries = survey.result_files[chunk.start : chunk.stop]
     parsed = parse_chunk(upload.archive, lease, entries, options, sources)
@@ -132,6 +165,10 @@ def _places(lengths: Iterable[int]) -> tuple[Places, ...]:
         places.append(Places(start, start + length))
         start += length
     return tuple(places)
+
+
+def _full(count: int, most: int) -> Iterable[int]:
+    return (min(most, count - start) for start in range(0, count, most))
 
 
 def _batch_lengths(sizes: Iterable[int]) -> Iterable[int]:
@@ -158,9 +195,9 @@ def _write(folder: str, pieces: Iterable[bytes]) -> Path:
 
 
 def _copy_binary(contents: Iterable[Content]) -> Iterable[bytes]:
-    """Rows of hash, size and data."""
+    """Rows of hash, size, whether it may be reviewed, and data."""
     yield COPY_HEAD
     for content in contents:
-        yield COPY_ROW.pack(3, 32, content.hash, 8, content.size, len(content.packed))
+        yield COPY_ROW.pack(4, 32, content.hash, 8, content.size, 1, content.reviewed, len(content.packed))
         yield content.packed
     yield COPY_END

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from storaged.errors import BadArchive
 from storaged.ingest.documents import read_document
 from storaged.ingest.metadata import FolderMetadata, read_metadata
 from storaged.ingest.paths import SkipRules, read_skip_file, resolve
+from storaged.ingest.review_file import ReviewRule, read_review_file
 from storaged.ingest.values import ResultEntry, SourceEntry
 
 Read = Callable[[str], bytes]
@@ -20,6 +21,7 @@ REPORTS: Final = "reports/"
 SOURCES: Final = "root/"
 METADATA: Final = "metadata.json"
 SKIP_FILE: Final = "skip_file"
+REVIEW_FILE: Final = "review_status.yaml"
 RESULT_SUFFIXES: Final = (".plist", ".sarif")
 # Those that can be read.
 READABLE_SUFFIXES: Final = (".plist",)
@@ -38,18 +40,21 @@ class ReportFolder:
 
     metadata: FolderMetadata = field(default_factory=FolderMetadata)
     skip: SkipRules = field(default_factory=SkipRules)
+    reviews: tuple[ReviewRule, ...] = ()
 
 
 def report_folders(sizes: Mapping[str, int], read: Read) -> dict[str, ReportFolder]:
-    """The folders that say something, by name and in that order. Raises BadArchive for metadata that cannot be read."""
+    """The folders that say something, by name and in that order. Raises BadArchive for what cannot be read of that."""
     folders: dict[str, ReportFolder] = {}
     for name in sorted(sizes):
         folder, base = _in_reports(name)
         known = folders.get(folder, ReportFolder())
         if base == METADATA:
-            folders[folder] = ReportFolder(read_metadata(name, read(name)), known.skip)
+            folders[folder] = replace(known, metadata=read_metadata(name, read(name)))
         elif base == SKIP_FILE:
-            folders[folder] = ReportFolder(known.metadata, read_skip_file(_text(read(name))))
+            folders[folder] = replace(known, skip=read_skip_file(_text(read(name))))
+        elif base == REVIEW_FILE:
+            folders[folder] = replace(known, reviews=read_review_file(name, read(name)))
     return folders
 
 

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 from uuid import UUID
 
 from storaged.database.engine import Engine
-from storaged.errors import BadArchive
-from storaged.ingest.handover import Parsed, Places, Upload, parse_places
+from storaged.errors import BadArchive, ContradictingReviews
+from storaged.ingest.handover import Parsed, Places, Upload, hashes_elsewhere, parse_places, reviewed_file
 from storaged.ingest.values import ParsedChunk
 from storaged.model import AnalyzerInfo, ProductId
 from storaged.store import contents
@@ -28,6 +28,8 @@ Result = TypeVar("Result")
 # others are counted.
 FAULTS_NAMED = 50
 LEFT_OUT_NAMED = 1000
+# Wrong review comments that are named.
+REVIEWS_NAMED = 50
 # Bytes of an analyzer's or a checker's name; an index has both in an entry of 2704 bytes at most.
 NAME_BYTES = 1000
 # As much of a source is unpacked at a time.
@@ -52,6 +54,9 @@ class Tally:
     broken: int = 0
     # LEFT_OUT_NAMED of the broken ones at most.
     faults: list[tuple[str, str]] = field(default_factory=list)
+    # REVIEWS_NAMED of each at most.
+    contradictions: list[str] = field(default_factory=list)
+    malformed: set[str] = field(default_factory=set)
     seconds: dict[str, float] = field(default_factory=dict)
     staged_reports: int = 0
     staged_files: int = 0
@@ -63,6 +68,13 @@ class Tally:
         self.staged_files += parsed.file_rows
         self.broken += len(parsed.faults)
         self.faults.extend(parsed.faults[: LEFT_OUT_NAMED - len(self.faults)])
+        self.contradictions.extend(parsed.contradictions[: REVIEWS_NAMED - len(self.contradictions)])
+        self.malformed.update(sorted(parsed.malformed)[: REVIEWS_NAMED - len(self.malformed)])
+
+    def review_warnings(self) -> list[str]:
+        """What is wrong with review comments, for a store that goes on all the same."""
+        unread = [f"{text}; the report is taken as unreviewed" for text in sorted(self.contradictions)]
+        return [*unread, *(f"{text}; it is ignored" for text in sorted(self.malformed))]
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -91,7 +103,10 @@ class ChunkParser:
         parsed = await self._call_parser(chunk, {})
         if parsed.needs_sources:
             await remove(parsed.reports, parsed.files)
-            sources = {path: await self._fetch(digest) for path, digest in parsed.needs_sources.items()}
+            sources = {
+                path: await self._fetch(bytes.fromhex(digest), Path(self.upload.folder, token_hex(8)))
+                for path, digest in parsed.needs_sources.items()
+            }
             parsed = await self._call_parser(chunk, sources)
             await remove(*(Path(file) for file in sources.values() if file is not None))
         return parsed
@@ -100,11 +115,25 @@ class ChunkParser:
         prefixes = self.trim_path_prefixes
         return await self.workers.run(parse_places, self.upload, str(self.lease), chunk, prefixes, sources)
 
-    async def _fetch(self, digest: str) -> str | None:
-        """A file with a content that the server has and the archive has not; None where nobody has it."""
-        file = Path(self.upload.folder, token_hex(8))
+    async def fetch_reviewed(self, hashes: Iterable[Places]) -> None:
+        """Give the workers the sources that are not in the archive and may have review comments.
+
+        There are few of them, and which ones is known since they came, so this costs little.
+        """
         async with self.engine.connect() as conn:
-            pieces = contents.packed_pieces(conn, self.product, bytes.fromhex(digest))
+            if not await contents.has_reviewed(conn, self.product):
+                return
+        for places in hashes:
+            elsewhere = await self.workers.run(hashes_elsewhere, self.upload, places)
+            async with self.engine.connect() as conn:
+                reviewed = await contents.reviewed_contents(conn, self.product, elsewhere)
+            for content_hash in reviewed:
+                await self._fetch(content_hash, reviewed_file(self.upload, content_hash))
+
+    async def _fetch(self, content_hash: bytes, file: Path) -> str | None:
+        """The file, with a content that the server has and the archive has not; None where nobody has it."""
+        async with self.engine.connect() as conn:
+            pieces = contents.packed_pieces(conn, self.product, content_hash)
             return str(file) if await _unpack_to(file, pieces) else None
 
 
@@ -138,6 +167,14 @@ def tell_faults(tally: Tally, files: int, undone: str, advice: str) -> str:
     """What is wrong where, for the person who sent it; `undone` is what nothing was, such as stored."""
     head = f"{tally.broken} of {files} result files cannot be read, so nothing was {undone}:"
     return "\n".join([head, *(f"  {fault}" for fault in name_faults(tally, FAULTS_NAMED)), advice])
+
+
+def check_reviews(tally: Tally, undone: str, advice: str) -> None:
+    """Raise ContradictingReviews if there are some; `undone` and `advice` as in `tell_faults`."""
+    if tally.contradictions:
+        told = [f"  {text}" for text in sorted(tally.contradictions)]
+        head = f"Review comments in sources contradict each other, so nothing was {undone}:"
+        raise ContradictingReviews("\n".join([head, *told, advice]))
 
 
 def name_faults(tally: Tally, most: int) -> list[str]:

@@ -15,6 +15,7 @@ from storaged.ingest.parsing import (
     Tally,
     Workers,
     check_names,
+    check_reviews,
     folder_in,
     for_each,
     name_faults,
@@ -78,8 +79,8 @@ class StorePipeline:
     async def run(self, claim: Claim) -> None:
         """Store the job's upload and complete the job, in one transaction at the end.
 
-        Raises BadArchive, BadResultFiles, ReportLimitReached, RunLimitReached for what is wrong with the upload;
-        UploadGone, StagedRowsLost, LeaseLost, CancelRequested, WorkerDied.
+        Raises BadArchive, BadResultFiles, ContradictingReviews, ReportLimitReached, RunLimitReached for what is wrong
+        with the upload; UploadGone, StagedRowsLost, LeaseLost, CancelRequested, WorkerDied.
         """
         if not await self.spool.has(claim.token):
             raise UploadGone(f"The upload of job {claim.token} is not in the spool any more. Store the results again.")
@@ -124,14 +125,21 @@ class _StoreRun:
         await self._progress.begin("contents", self._plan.sources)
         with self._tally.phase("contents"):
             await for_each(self._plan.batches, self._with.workers.size, self._store_batch)
+            await self._parser.fetch_reviewed(self._plan.hashes)
 
     async def parse(self) -> None:
-        """Parse every result file and stage its rows; raises BadResultFiles unless the store is to keep going."""
+        """Parse every result file and stage its rows.
+
+        Raises BadResultFiles and ContradictingReviews, unless the store is to keep going.
+        """
         await self._progress.begin("parse", self._plan.result_files)
         with self._tally.phase("parse"):
             await for_each(self._plan.chunks, self._with.workers.size + 1, self._parse_chunk)
-        if self._tally.broken and not self._claim.arguments["keep_going"]:
+        if self._claim.arguments["keep_going"]:
+            return
+        if self._tally.broken:
             raise BadResultFiles(tell_faults(self._tally, self._plan.result_files, "stored", KEEP_GOING))
+        check_reviews(self._tally, "stored", "Mend them, or store with --keep-going to ignore them.")
 
     async def merge(self) -> None:
         """Make the run what was staged, and complete the job, in one transaction."""
@@ -210,6 +218,7 @@ class _StoreRun:
                 "replaced": merged.replaced,
                 "opened": merged.opened,
                 "closed": merged.closed,
+                "reviewed": merged.reviewed,
             },
             "result_files": self._plan.result_files,
             **self._tally.counts,
@@ -217,6 +226,6 @@ class _StoreRun:
             "duplicates": self._tally.counts["diagnostics"] - self._tally.counts["skipped"] - merged.incoming,
             "missing_sources": list(merged.missing_sources),
             "left_out": name_faults(self._tally, LEFT_OUT_NAMED),
-            "warnings": list(self._plan.warnings),
+            "warnings": [*self._plan.warnings, *self._tally.review_warnings()],
             "seconds": self._tally.seconds,
         }

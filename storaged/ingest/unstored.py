@@ -11,8 +11,17 @@ from uuid import uuid4
 
 from storaged.database.engine import Engine
 from storaged.errors import BadResultFiles, TooManyComparisons
-from storaged.ingest.handover import Places, Upload, plan_store
-from storaged.ingest.parsing import ChunkParser, Tally, Workers, check_names, folder_in, for_each, tell_faults
+from storaged.ingest.handover import Places, Upload, keep_reviewed, plan_store
+from storaged.ingest.parsing import (
+    ChunkParser,
+    Tally,
+    Workers,
+    check_names,
+    check_reviews,
+    folder_in,
+    for_each,
+    tell_faults,
+)
 from storaged.ingest.values import ArchiveLimits
 from storaged.model import ProductId
 from storaged.spool.local import LocalSpool
@@ -42,8 +51,8 @@ class UnstoredArchives:
     ) -> AsyncIterator[ParsedReports]:
         """The reports of the archive that comes as the body; its file and all that it became go at the end.
 
-        Raises TooManyComparisons, UploadTooLarge, SpoolFull, BadArchive, BadResultFiles, WorkerDied, and whatever the
-        body raises.
+        Raises TooManyComparisons, UploadTooLarge, SpoolFull, BadArchive, BadResultFiles, ContradictingReviews,
+        WorkerDied, and whatever the body raises.
         """
         async with self._place(), folder_in(self.scratch) as folder, self.spool.receive(body, limit=limit) as spooled:
             upload = Upload(str(spooled.path), self.limits, folder)
@@ -76,9 +85,14 @@ class UnstoredArchives:
             reports.append(await _in_file(parsed.reports, parser.upload.folder))
             files.append(await _in_file(parsed.files, parser.upload.folder))
 
+        await for_each(
+            plan.batches, self.workers.size, lambda batch: self.workers.run(keep_reviewed, parser.upload, batch)
+        )
+        await parser.fetch_reviewed(plan.hashes)
         await for_each(plan.chunks, self.workers.size, parse_chunk)
         if tally.broken:
             raise BadResultFiles(tell_faults(tally, plan.result_files, "compared", "Mend or remove them."))
+        check_reviews(tally, "compared", "Mend them.")
         check_names(tally.checkers, ())
         return ParsedReports(reports, files, self.severities.of_all(tally.checkers))
 

@@ -72,10 +72,14 @@ class ArchiveSurvey:
 
 @dataclass(frozen=True, slots=True)
 class ParseOptions:
-    """How result files are read."""
+    """How result files are read.
+
+    `reviewed` is a folder that has the contents in which review comments may be, by their SHA-256 (hex).
+    """
 
     trim_path_prefixes: tuple[str, ...] = ()
     limits: ArchiveLimits = field(default_factory=ArchiveLimits)
+    reviewed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ class ParsedChunk:
     this chunk before. `checkers` are (analyzer, checker) of all of them, the skipped ones too. `faults` are
     (entry name, what is wrong) of the files that could not be read; they have no rows. `needs_sources` are the paths
     without whose contents a report hash cannot be computed: the rows are not to be used, the call is to be repeated
-    with them. `sourceless` are the paths that reports name and content_hashes.json does not.
+    with them. `sourceless` are the paths that reports name and content_hashes.json does not. `contradictions` tell of
+    review comments that say different things of a report, `malformed` of comments that were meant to be reviews.
     """
 
     reports: bytes
@@ -100,3 +105,5 @@ class ParsedChunk:
     faults: tuple[tuple[str, str], ...]
     needs_sources: frozenset[str]
     sourceless: frozenset[str]
+    contradictions: tuple[str, ...] = ()
+    malformed: frozenset[str] = frozenset()

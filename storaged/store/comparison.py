@@ -30,7 +30,9 @@ WITHOUT_STORED: Mapping[str, Any] = {
     "tags": (),
     "stores": (),
     "detection_statuses": (),
-    **dict.fromkeys(("open", "open_at", "detected_after", "detected_before", "fixed_after", "fixed_before")),
+    **dict.fromkeys(
+        ("open", "outstanding", "open_at", "detected_after", "detected_before", "fixed_after", "fixed_before")
+    ),
 }
 
 
@@ -77,7 +79,7 @@ async def compare(
     A transaction is open until the end, so take them quickly, and close the generator. Raises ReportLimitReached.
     """
     async with _rolled_back(engine) as conn:
-        await _load(conn, parsed, report_limit)
+        await _load(conn, product, parsed, report_limit)
         if comparison.shows_parsed:
             run = await _show(conn, product, parsed, comparison)
             where, diff = replace(where, **WITHOUT_STORED, runs=[run]), None
@@ -104,12 +106,13 @@ async def _rolled_back(engine: Engine) -> AsyncIterator[Connection]:
             await transaction.rollback()
 
 
-async def _load(conn: Connection, parsed: ParsedReports, report_limit: int) -> None:
+async def _load(conn: Connection, product: ProductId, parsed: ParsedReports, report_limit: int) -> None:
     await conn.execute(QUERIES["create_tables"].text)
     for file in parsed.files:
         await copy_rows(conn, "compared_file", staging.FILE_COLUMNS, file)
     for file in parsed.reports:
         await copy_rows(conn, "compared_report", staging.REPORT_COLUMNS, file)
+    await QUERIES["drop_suppressed"].execute(conn, product=product)
     count = await QUERIES["count_compared"].value(conn)
     if count > report_limit:
         raise ReportLimitReached(f"The archive has {count} reports, the product takes {report_limit} at once.")

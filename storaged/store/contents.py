@@ -10,7 +10,7 @@ from storaged.model import Content, ProductId
 
 QUERIES = load_queries("contents")
 
-COLUMNS: Final = ("hash", "size", "data")
+COLUMNS: Final = ("hash", "size", "reviewed", "data")
 # As much of a content as is fetched at a time.
 PIECE_BYTES: Final = 1 << 20
 
@@ -28,6 +28,7 @@ async def insert_contents(conn: Connection, product: ProductId, contents: Sequen
         product=product,
         hashes=[content.hash for content in contents],
         sizes=[content.size for content in contents],
+        reviewed=[content.reviewed for content in contents],
         data=[content.packed for content in contents],
     )
 
@@ -40,6 +41,17 @@ async def copy_contents(conn: Connection, product: ProductId, file: Path) -> int
     await conn.execute(QUERIES["create_incoming"].text)
     await copy_rows(conn, "incoming_content", COLUMNS, file, encoding="binary")
     return await QUERIES["insert_incoming"].execute(conn, product=product)
+
+
+async def has_reviewed(conn: Connection, product: ProductId) -> bool:
+    """Whether the product has any content in which review comments may be."""
+    return bool(await QUERIES["has_reviewed"].value(conn, product=product))
+
+
+async def reviewed_contents(conn: Connection, product: ProductId, hashes: Sequence[bytes]) -> list[bytes]:
+    """Those of the hashes whose content the product has, and in which review comments may be."""
+    rows = await QUERIES["reviewed_contents"].fetch(conn, product=product, hashes=hashes)
+    return [row["hash"] for row in rows]
 
 
 async def packed_pieces(conn: Connection, product: ProductId, content_hash: bytes) -> AsyncIterator[bytes]:

@@ -33,14 +33,16 @@ async def merge_store(
     store = await runs.insert_store(conn, new, run)
     at = {"store": store, "stored_at": run.stored_at}
     replaced = await QUERIES["replace_reports"].value(conn, **scope)
-    opened = await QUERIES["open_reports"].execute(conn, **scope, store=store)
-    inserted = await QUERIES["insert_reports"].value(conn, **scope, **at, lease=lease)
+    by = {"username": new.username}
+    opened = await QUERIES["open_reports"].execute(conn, **scope, **at)
+    inserted = await QUERIES["insert_reports"].value(conn, **scope, **by, **at, lease=lease)
+    reviewed = await QUERIES["review_reports"].execute(conn, **scope, **by, stored_at=run.stored_at)
     closed = 0 if new.partial else await _close(conn, new, scope, at)
     await QUERIES["insert_run_files"].execute(conn, **scope, store=store, lease=lease)
     counts = await _count_statuses(conn, scope, store)
     await runs.finish_store(conn, scope, store, counts)
     missing = await _missing_sources(conn, new.product_id, lease)
-    return MergedStore(store, incoming, inserted, replaced, opened, closed, counts, missing)
+    return MergedStore(store, incoming, inserted, replaced, opened, closed, reviewed, counts, missing)
 
 
 async def check_staged(conn: Connection, lease: UUID, *, reports: int, files: int) -> None:

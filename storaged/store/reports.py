@@ -13,7 +13,7 @@ from uuid import UUID
 
 from storaged.database.sql import Connection, like_pattern, load_queries, planned_anew
 from storaged.errors import ReportNotFound
-from storaged.model import DetectionStatus, ProductId, RunId, StoreId
+from storaged.model import DetectionStatus, ProductId, ReviewStatus, RunId, StoreId
 from storaged.store import diffs
 from storaged.store.diffs import Difference
 from storaged.store.severities import Severity
@@ -33,6 +33,16 @@ READ_AS_UNRESOLVED = OPEN - {DetectionStatus.UNRESOLVED}
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
+class FilesOf(StrEnum):
+    """Which of a report's files must be among those of a filter."""
+
+    REPORT = "report"
+    # its own, or any that its bug path comes through
+    ANY = "any"
+    # its own, and all that its bug path comes through
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True)
 class ReportFilter:
     """Values of one field are alternatives, fields narrow each other; an empty field passes everything.
@@ -49,8 +59,11 @@ class ReportFilter:
     detection_statuses: Sequence[DetectionStatus] = ()
     # new, reopened or unresolved; or none of these
     open: bool | None = None
+    # open, and neither false positive nor intentional; or not so
+    outstanding: bool | None = None
     # detected until then, and not closed until then
     open_at: datetime | None = None
+    review_statuses: Sequence[ReviewStatus] = ()
     severities: Sequence[Severity] = ()
     checkers: Sequence[str] = ()
     analyzers: Sequence[str] = ()
@@ -59,6 +72,9 @@ class ReportFilter:
     files_any_case: bool = False
     # also reports whose bug path comes through one of the files
     anywhere: bool = False
+    # None: any; empty: none
+    file_ids: Sequence[UUID] | None = None
+    file_ids_of: FilesOf = FilesOf.REPORT
     messages: Sequence[str] = ()
     report_hashes: Sequence[str] = ()
     # name and value
@@ -83,6 +99,9 @@ class ReportGroup(StrEnum):
     MESSAGE = "message"
     FILE = "file"
     DETECTION_STATUS = "detection_status"
+    REVIEW_STATUS = "review_status"
+    # "true" and "false"
+    OUTSTANDING = "outstanding"
 
 
 class ReportSort(StrEnum):
@@ -102,6 +121,8 @@ class ReportSort(StrEnum):
     DETECTED_AT = "detected_at"
     # new, reopened, unresolved, resolved, unavailable, off
     DETECTION_STATUS = "detection_status"
+    # unreviewed, confirmed, false_positive, intentional
+    REVIEW_STATUS = "review_status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +357,11 @@ def _conditions(where: ReportFilter, diff: Difference | None) -> dict[str, Any]:
         "tags": list(where.tags) or None,
         "stores": list(where.stores) or None,
         "files_any_case": where.files_any_case,
+        "outstanding": where.outstanding,
+        "file_ids": where.file_ids,
+        "file_ids_of": where.file_ids_of,
         **_status_conditions(set(where.detection_statuses)),
+        "review_statuses": [str(status) for status in where.review_statuses] or None,
         "severities": [int(severity) for severity in where.severities] or None,
         **{name: [like_pattern(glob) for glob in getattr(where, name)] or None for name in GLOB_CONDITIONS},
         "report_hashes": [report_key(text) for text in hashes] if where.report_hashes else None,
@@ -392,11 +417,20 @@ def _report(row: Any, *, details: bool) -> dict[str, Any]:
         "detection_status": row["detection_status"],
         "detected_at": row["detected_at"],
         "fixed_at": row["fixed_at"],
+        "review_status": row["review_status"],
+        "review": _review(row),
         "annotations": row["annotations"] or {},
     }
     if details:
         report.update(bug_path(row))
     return report
+
+
+def _review(row: Any) -> dict[str, Any] | None:
+    if row["reviewed_at"] is None:
+        return None
+    said = {"message": row["review_message"], "author": row["review_author"], "at": row["reviewed_at"]}
+    return said | {"source": row["review_source"]}
 
 
 def hash_text(row: Any) -> str:

@@ -6,6 +6,7 @@ from storaged.database.sql import Connection
 REPORT_COLUMNS = (
     "lease_id", "ordinal", "report_hash", "path_hash", "file_id", "line", "column", "path_length",
     "analyzer", "checker", "message", "foreign_hash", "annotations", "files", "steps",
+    "review_status", "review_message", "review_in_source",
 )  # fmt: skip
 FILE_COLUMNS = ("lease_id", "file_id", "path", "content_hash")
 

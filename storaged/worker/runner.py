@@ -17,6 +17,7 @@ from storaged.errors import (
     BadArchive,
     BadResultFiles,
     CancelRequested,
+    ContradictingReviews,
     DatabaseUnavailable,
     DummyFailed,
     LeaseLost,
@@ -44,6 +45,7 @@ Settled = Callable[[Claim, JobStatus], Awaitable[None]]
 FAULTS_OF_THE_UPLOAD: Mapping[type[Exception], Reason] = {
     BadArchive: Reason.BAD_ARCHIVE,
     BadResultFiles: Reason.BAD_RESULT_FILES,
+    ContradictingReviews: Reason.CONTRADICTING_REVIEWS,
     ReportLimitReached: Reason.REPORT_LIMIT,
     RunLimitReached: Reason.RUN_LIMIT,
     DummyFailed: Reason.TOLD_TO,

@@ -24,6 +24,7 @@ SAMPLE: Final = Path(__file__).parents[2] / "storaged" / "sample"
 EXPECTED: Final = Path(__file__).parents[1] / "data" / "sample.expected.jsonl"
 PLACEHOLDER: Final = "@ROOT@"
 HASH_KEY: Final = "issue_hash_content_of_line_in_context"
+REVIEW_FILE: Final = "review_status.yaml"
 SOURCES_WRITTEN: Final = 1_700_000_000
 """The time that all sources get, in seconds: older than every result file."""
 
@@ -261,6 +262,28 @@ def with_lines(source: str, count: int, before: int = 1, text: str = "// one mor
             write_plist(result, plist)
 
     return edit
+
+
+def commented(source: str, before: int, *lines: str) -> Edit:
+    """As `with_lines`, these lines."""
+    return all_of(*(with_lines(source, 1, before, line) for line in reversed(lines)))
+
+
+def with_review_file(*rules: tuple[Mapping[str, str], str]) -> Edit:
+    """Write a review file: filters, and the status that they give."""
+    document = {
+        "$version": 1,
+        "rules": [{"filters": dict(filters), "actions": {"review_status": status}} for filters, status in rules],
+    }
+
+    def edit(project: Project) -> None:
+        (project.reports / REVIEW_FILE).write_text(json.dumps(document), "utf-8")
+
+    return edit
+
+
+def without_review_file(project: Project) -> None:
+    (project.reports / REVIEW_FILE).unlink()
 
 
 def with_source_text(source: str, text: str) -> Edit:
@@ -518,8 +541,8 @@ SOURCELESS: Final = "Reports without source are kept"
 UNLISTED: Final = "Without lists of checkers, what is gone is resolved"
 ZERO: Final = "A report hash of 0 is computed"
 PATHLESS: Final = "A report without bug path has one event"
-UNREVIEWED: Final = "Review comments are not read yet"
-DEVIATIONS: Final = (SOURCELESS, UNLISTED, ZERO, PATHLESS, UNREVIEWED)
+CONTRADICTING: Final = "Contradicting review comments store nothing"
+DEVIATIONS: Final = (SOURCELESS, UNLISTED, ZERO, PATHLESS, CONTRADICTING)
 
 
 def _deviating(rule: str, *steps: str) -> Mapping[str, str]:
@@ -929,7 +952,20 @@ REVIEWED_IN_THE_SOURCE: Final = StoreSequence(
         confirmed=with_lines("shelf.cpp", 1, 21, "// codechecker_confirmed [all] buy a stronger shelf"),
         misspelt=all_of(restored, with_lines("shelf.cpp", 1, 21, "// codechecker_false_positive [all")),
     ),
-    deviations=_deviating(UNREVIEWED, "false positive", "unchanged", "intentional", "gone", "back", "confirmed"),
+)
+REVIEWED_BY_A_FILE: Final = StoreSequence(
+    "reviewed by a file",
+    _steps(
+        first=unchanged,
+        several=with_review_file(
+            ({"filepath": "*/shelf.cpp", "checker_name": "cppcheck-memleak"}, "intentional"),
+            ({"filepath": "*/shelf.cpp"}, "suppress"),
+            ({"report_hash": "ff3bdeda"}, "confirmed"),
+        ),
+        comment_before=commented("shelf.cpp", 21, "/* codechecker_confirmed [memleak]", " * see the shelf", " */"),
+        comment_alone=without_review_file,
+        again=restored,
+    ),
 )
 CONTRADICTING_COMMENTS: Final = StoreSequence(
     "contradicting comments",
@@ -942,6 +978,6 @@ CONTRADICTING_COMMENTS: Final = StoreSequence(
         ),
         back=restored,
     ),
-    deviations=_deviating(UNREVIEWED, "two comments"),
+    deviations=_deviating(CONTRADICTING, "two comments", "back"),
 )
 SEQUENCES: Final = tuple(value for value in list(globals().values()) if isinstance(value, StoreSequence))

@@ -109,7 +109,7 @@ def _report(raw: dict[str, Any], sources: dict[str, str | None]) -> Report:
         detection_status=raw["detection_status"],
         detected_at=_time(raw["detected_at"]),
         fixed_at=None if raw["fixed_at"] is None else _time(raw["fixed_at"]),
-        review_status="unreviewed",  # storaged has no reviews yet
+        review_status=raw["review_status"],
         annotations=raw["annotations"],
     )
 

@@ -104,16 +104,13 @@ def test_a_report_without_bug_path_has_one_event_at_its_place_with_its_message(c
         assert report["path_length"] == 1
 
 
-def test_review_comments_in_sources_change_nothing_but_the_source(comparison: Comparison) -> None:
-    stages = comparison.ours(sequences.REVIEWED_IN_THE_SOURCE)
-    checker = "cppcheck-memleak"
-    for name in ("false positive", "intentional", "confirmed"):
-        assert stages[name].of(checker) == [seen("unresolved")]
-    assert stages["gone"].of(checker) == [seen("resolved", fixed="gone")]
-    assert stages["back"].of(checker) == [seen("reopened")]
-    contradicting = comparison.ours(sequences.CONTRADICTING_COMMENTS)["two comments"]
-    assert contradicting.outcome["status"] == "completed"
-    assert contradicting.of(checker) == [seen("unresolved")]
+def test_review_comments_that_contradict_each_other_fail_the_store_and_change_nothing(comparison: Comparison) -> None:
+    stages = comparison.ours(sequences.CONTRADICTING_COMMENTS)
+    failed = stages["two comments"]
+    assert failed.outcome["status"] == "failed"
+    assert "shelf.cpp:23: cppcheck-memleak: comments above it say both" in failed.outcome["comments"]
+    assert failed.reports == stages["first"].reports
+    assert stages["back"].of("deadcode.DeadStores") == [seen("unresolved")]
 
 
 def test_a_store_that_changes_nothing_keeps_the_rows(comparison: Comparison) -> None:

@@ -45,6 +45,7 @@ def ask(
     daemon: DaemonProcess,
     service: str,
     name: str,
+    /,
     *,
     product: str | None = None,
     version: str = VERSION,

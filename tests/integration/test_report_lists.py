@@ -1,19 +1,22 @@
 """Lists of reports: each filter, all of them together, and each order, page by page."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from itertools import combinations, pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from storaged.database.engine import Engine
 from storaged.database.sql import Connection
-from storaged.model import DetectionStatus, ProductId, RunId, StoreId
+from storaged.model import DetectionStatus, ProductId, ReviewStatus, RunId, StoreId
 from storaged.store.reports import (
     BY_ID,
+    FilesOf,
     ReportCursor,
     ReportFilter,
     ReportOrder,
@@ -73,6 +76,13 @@ INSERT INTO report_path (product_id, report_id, files, steps)
 SELECT 1, id, ARRAY[file_id, md5('/lib/b.h')::uuid], '{"events": [], "positions": [], "extended": []}'
 FROM report WHERE id % 4 = 1
 """
+# Of the 50 hashes every seventh is confirmed, and another every seventh closed, before the last reports came.
+RULES = """
+INSERT INTO review_rule (product_id, report_hash, status, message, reviewed_at, closed_at)
+SELECT 1, md5(n::text)::uuid, CASE n % 7 WHEN 1 THEN 'confirmed' ELSE 'intentional' END, '', $1::timestamptz,
+       CASE n % 7 WHEN 3 THEN $1::timestamptz + interval '2.5 hours' END
+FROM generate_series(0, 49) AS n WHERE n % 7 IN (1, 3)
+"""
 
 Report = dict[str, Any]
 Expected = Callable[[Report], bool]
@@ -89,6 +99,7 @@ async def scene(engine: Engine) -> list[Report]:
         names = [name for name, _, _ in CHECKERS]
         await conn.execute(REPORTS, names, list(FILES), list(STATUSES), list(MESSAGES), NOON, COUNT)
         await conn.execute(THROUGH)
+        await conn.execute(RULES, NOON)
     made = await listed(engine)
     assert len(made) == COUNT
     return made
@@ -118,6 +129,17 @@ def open_at(report: Report, tag: str) -> bool:
 
 HASH = "c4ca4238a0b923820dcc509a6f75849b"  # the MD5 of 1, which the first report and the 51st have
 CLOSED = {"resolved", "off", "unavailable"}
+
+
+def outstanding(report: Report) -> bool:
+    return report["detection_status"] not in CLOSED and report["review_status"] not in {"false_positive", "intentional"}
+
+
+def file_id(path: str) -> UUID:
+    return UUID(bytes=hashlib.md5(path.encode(), usedforsecurity=False).digest())
+
+
+HEADER = file_id("/lib/b.h")
 FILTERS: list[tuple[dict[str, Any], Expected]] = [
     ({"runs": [TRUNK]}, lambda report: report["run"] == "trunk"),
     ({"tags": ["v1"]}, lambda report: open_at(report, "v1")),
@@ -126,6 +148,11 @@ FILTERS: list[tuple[dict[str, Any], Expected]] = [
     (
         {"detection_statuses": [DetectionStatus.NEW, DetectionStatus.OFF]},
         lambda report: report["detection_status"] in {"new", "off"},
+    ),
+    ({"review_statuses": [ReviewStatus.CONFIRMED]}, lambda report: report["review_status"] == "confirmed"),
+    (
+        {"review_statuses": [ReviewStatus.UNREVIEWED, ReviewStatus.INTENTIONAL]},
+        lambda report: report["review_status"] in {"unreviewed", "intentional"},
     ),
     ({"open": True}, lambda report: report["detection_status"] not in CLOSED),
     ({"open": False}, lambda report: report["detection_status"] in CLOSED),
@@ -146,6 +173,17 @@ FILTERS: list[tuple[dict[str, Any], Expected]] = [
     (
         {"files": ["/LIB/*"], "files_any_case": True, "anywhere": True},
         lambda report: report["file"].startswith("/lib/") or report["id"] % 4 == 1,
+    ),
+    ({"outstanding": True}, outstanding),
+    ({"outstanding": False}, lambda report: not outstanding(report)),
+    ({"file_ids": [HEADER], "file_ids_of": FilesOf.REPORT}, lambda report: report["file"] == "/lib/b.h"),
+    (
+        {"file_ids": [HEADER], "file_ids_of": FilesOf.ANY},
+        lambda report: report["file"] == "/lib/b.h" or report["id"] % 4 == 1,
+    ),
+    (
+        {"file_ids": [file_id(path) for path in FILES[:3]], "file_ids_of": FilesOf.ALL},
+        lambda report: report["file"] != "/lib/b.h" and report["id"] % 4 != 1,
     ),
     (
         {"files": ["/lib/*"], "anywhere": True},
@@ -238,6 +276,7 @@ ORDERS: dict[ReportSort, Callable[[Report], tuple[Any, ...]]] = {
         ["new", "reopened", "unresolved", "resolved", "unavailable", "off"].index(report["detection_status"]),
         *place(report),
     ),
+    ReportSort.REVIEW_STATUS: lambda report: (list(ReviewStatus).index(report["review_status"]), *place(report)),
 }
 
 

@@ -3,7 +3,7 @@
 import json
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import md5
+from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -75,6 +75,9 @@ def test_a_report_becomes_a_row_and_its_file_another(tmp_path: Path) -> None:
             "annotations": None,
             "files": None,
             "steps": None,
+            "review_status": None,
+            "review_message": None,
+            "review_in_source": None,
         }
     ]
     digest = json.loads(content_hashes(SOURCES))["/src/a.c"]
@@ -307,6 +310,60 @@ def test_text_that_copy_takes_as_its_own_signs_arrives_as_it_was(tmp_path: Path)
     (row,) = reports(tmp_path, diagnostic(description=message, path=[event(1, 1, message)]))
     assert row["message"] == message
     assert row["steps"]["events"] == [[0, 1, 1, 1, 1, message]]
+
+
+REVIEWED = b"// codechecker_intentional [core.Bad] so it\tis\nint  b;\n"
+REVIEW_FILE = """
+$version: 1
+rules: [{filters: {filepath: "/src/*"}, actions: {review_status: suppress, reason: not ours}}]
+"""
+
+
+def reviews(folder: Path, *diagnostics: Any, source: bytes = REVIEWED, **others: str) -> ParsedChunk:
+    """The chunk of reports in a source that was kept for its review comments."""
+    archive = folder / "archive.zip"
+    sources = {"/src/a.c": source, "/src/b.h": b""}
+    names = {"review_file": "reports/0/review_status.yaml"}
+    entries = {names[name]: text for name, text in others.items()}
+    results = {"reports/0/x.plist": plist(*diagnostics), "content_hashes.json": content_hashes(sources)}
+    write_archive(archive, results | entries)
+    (folder / sha256(source).hexdigest()).write_bytes(source)
+    options = ParseOptions(("/src",), reviewed=str(folder))
+    return parse_chunk(str(archive), LEASE, survey(str(archive), LIMITS).result_files, options, {})
+
+
+def review_of(chunk: ParsedChunk) -> tuple[Any, ...]:
+    (row,) = read_reports(chunk.reports)
+    return row["review_status"], row["review_message"], row["review_in_source"]
+
+
+def test_a_comment_above_the_report_is_its_review(tmp_path: Path) -> None:
+    assert review_of(reviews(tmp_path, diagnostic())) == ("intentional", "so it is", True)
+    assert review_of(reviews(tmp_path, diagnostic(check_name="other"))) == (None, None, None)
+    assert review_of(reviews(tmp_path, diagnostic(location=place(1, 1)))) == (None, None, None)
+    assert review_of(reviews(tmp_path, diagnostic(location=place(2, 1, file=1)))) == (None, None, None)
+
+
+def test_the_review_file_of_the_folder_counts_where_no_comment_does(tmp_path: Path) -> None:
+    other = diagnostic(check_name="other")
+    assert review_of(reviews(tmp_path, diagnostic(), review_file=REVIEW_FILE)) == ("intentional", "so it is", True)
+    assert review_of(reviews(tmp_path, other, review_file=REVIEW_FILE)) == ("false_positive", "not ours", False)
+
+
+def test_comments_that_contradict_each_other_are_told_with_file_and_lines(tmp_path: Path) -> None:
+    source = b"// codechecker_confirmed [core]\n// codechecker_intentional [all]\nint b;\n"
+    chunk = reviews(tmp_path, diagnostic(location=place(3, 1)), source=source)
+    told = "/src/a.c:3: core.Bad: comments above it say both intentional (line 2) and confirmed (line 1)"
+    assert chunk.contradictions == (told,)
+    assert review_of(chunk) == (None, None, None)
+
+
+def test_a_malformed_comment_is_told_once_and_counts_for_nothing(tmp_path: Path) -> None:
+    source = b"// codechecker_intentional all\nint b;\n"
+    chunk = reviews(tmp_path, diagnostic(), diagnostic(check_name="other"), source=source)
+    (told,) = chunk.malformed
+    assert told.startswith("/src/a.c:1: codechecker_intentional all is no review comment")
+    assert (chunk.report_rows, chunk.contradictions) == (2, ())
 
 
 def survey_of(sizes: Iterable[int]) -> ArchiveSurvey:

@@ -22,8 +22,13 @@ def query_of(*args: str) -> list[tuple[str, str]]:
 
 
 def test_without_options_the_open_reports_are_asked_for() -> None:
-    assert query_of() == [("detection_status", status) for status in ("new", "reopened", "unresolved")]
-    assert query_of("--detection-status", "all") == [("detection_status", status) for status in DETECTION_STATUSES]
+    standing = [("review_status", status) for status in ("unreviewed", "confirmed")]
+    opened = [("detection_status", status) for status in ("new", "reopened", "unresolved")]
+    assert query_of() == [*opened, *standing]
+    every = [("detection_status", status) for status in DETECTION_STATUSES]
+    assert query_of("--detection-status", "all") == [*every, *standing]
+    assert query_of("--review-status", "all") == opened
+    assert sorted(query_of("--review-status", "INTENTIONAL")) == sorted([*opened, ("review_status", "intentional")])
 
 
 @pytest.mark.parametrize(
@@ -51,7 +56,7 @@ def test_without_options_the_open_reports_are_asked_for() -> None:
     ],
 )
 def test_each_option_asks_for_what_it_names(args: list[str], expected: list[tuple[str, str]]) -> None:
-    assert [pair for pair in query_of(*args) if pair[0] != "detection_status"] == expected
+    assert [pair for pair in query_of(*args) if pair[0] not in {"detection_status", "review_status"}] == expected
 
 
 def test_what_was_open_at_a_date_is_asked_for_whatever_has_become_of_it() -> None:

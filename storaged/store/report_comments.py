@@ -1,0 +1,105 @@
+"""What people write below reports; a comment is on a report hash, wherever in the product it comes up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from storaged.database.sql import Connection, load_queries
+from storaged.errors import ReportNotFound
+from storaged.model import ProductId, RunId
+from storaged.store.reports import report_key
+
+QUERIES = load_queries("report_comments")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportComment:
+    """One comment; the author is None where nobody was logged in. `by_system`: a server wrote it, of a change."""
+
+    id: int
+    author: str | None
+    message: str
+    by_system: bool
+    created_at: datetime
+
+
+class _Key(NamedTuple):
+    report_hash: UUID
+    foreign_hash: str | None
+
+
+async def list_comments(conn: Connection, product: ProductId, endpoint: str, report: int) -> list[ReportComment]:
+    """Those on the hash of a report, the newest first. Raises ReportNotFound."""
+    key = await _key_of(conn, product, endpoint, report)
+    rows = await QUERIES["list_comments"].fetch(conn, product=product, report_hash=key.report_hash)
+    return [_comment(row) for row in rows]
+
+
+async def count_comments(conn: Connection, product: ProductId, endpoint: str, report: int) -> int:
+    """Raises ReportNotFound."""
+    key = await _key_of(conn, product, endpoint, report)
+    return int(await QUERIES["count_comments"].value(conn, product=product, report_hash=key.report_hash))
+
+
+async def comments_of_reports(
+    conn: Connection, product: ProductId, reports: Sequence[int]
+) -> dict[int, list[ReportComment]]:
+    """Those on the hash of each report that has any, the newest first."""
+    found: dict[int, list[ReportComment]] = {}
+    for row in await QUERIES["comments_of_reports"].fetch(conn, product=product, reports=reports):
+        found.setdefault(row["report"], []).append(_comment(row))
+    return found
+
+
+async def comments_of_runs(
+    conn: Connection, product: ProductId, runs: Sequence[RunId] | None
+) -> list[tuple[str, ReportComment]]:
+    """Report hash and comment of all on the reports of runs (None: on all), the newest first."""
+    rows = await QUERIES["comments_of_runs"].fetch(conn, product=product, runs=runs)
+    return [(row["foreign_hash"] or row["report_hash_text"], _comment(row)) for row in rows]
+
+
+async def add_comment(
+    conn: Connection, product: ProductId, endpoint: str, report: int, message: str, *, author: str | None = None
+) -> None:
+    """Raises ReportNotFound."""
+    key = await _key_of(conn, product, endpoint, report)
+    await QUERIES["add_comment"].execute(conn, product=product, **key._asdict(), author=author, message=message)
+
+
+async def import_comment(conn: Connection, product: ProductId, report_hash: str, comment: ReportComment) -> None:
+    """Add a comment of another server, whose id means nothing here; one that is there stays as it is."""
+    key = report_key(report_hash)
+    await QUERIES["import_comment"].execute(
+        conn,
+        product=product,
+        report_hash=key,
+        foreign_hash=None if key.hex == report_hash else report_hash,
+        author=comment.author,
+        message=comment.message,
+        by_system=comment.by_system,
+        created_at=comment.created_at,
+    )
+
+
+async def change_comment(conn: Connection, product: ProductId, comment: int, message: str) -> bool:
+    """False when there is no such comment."""
+    return bool(await QUERIES["change_comment"].execute(conn, product=product, comment=comment, message=message))
+
+
+async def remove_comment(conn: Connection, product: ProductId, comment: int) -> bool:
+    """False when there is no such comment."""
+    return bool(await QUERIES["remove_comment"].execute(conn, product=product, comment=comment))
+
+
+async def _key_of(conn: Connection, product: ProductId, endpoint: str, report: int) -> _Key:
+    row = await QUERIES["hash_of_report"].row(conn, product=product, report=report)
+    if row is None:
+        raise ReportNotFound(endpoint, report)
+    return _Key(row["report_hash"], row["foreign_hash"])
+
+
+def _comment(row: Any) -> ReportComment:
+    return ReportComment(row["id"], row["author"], row["message"], row["by_system"], row["created_at"])

@@ -1,0 +1,83 @@
+"""What people write below reports, by the names of CodeChecker's clients."""
+
+import html
+from typing import Final
+
+from storaged.auth.permissions import Right
+from storaged.store import report_comments
+from storaged.store.report_comments import ReportComment
+from storaged.thrift import structs
+from storaged.thrift.calls import NOBODY, Call, Handled, Methods
+from storaged.thrift.faults import Refused
+from storaged.thrift.structs import CommentKind, ErrorCode
+from storaged.thrift.values import time_text
+
+
+async def get_comments(call: Call, report_id: int) -> list[structs.CommentData]:
+    """Those on the report's hash, the newest first."""
+    product = call.product
+    async with call.services.engine.connect() as conn:
+        found = await report_comments.list_comments(conn, product.id, product.endpoint, report_id)
+    return [shown(comment) for comment in found]
+
+
+async def get_comment_count(call: Call, report_id: int) -> int:
+    product = call.product
+    async with call.services.engine.connect() as conn:
+        return await report_comments.count_comments(conn, product.id, product.endpoint, report_id)
+
+
+async def add_comment(call: Call, report_id: int, comment: structs.CommentData) -> bool:
+    """Only the message counts: the server knows who writes, and when."""
+    message, product = _message(comment.get("message")), call.product
+    async with call.services.engine.begin() as conn:
+        await report_comments.add_comment(conn, product.id, product.endpoint, report_id, message)
+    return True
+
+
+async def update_comment(call: Call, comment_id: int, message: str) -> bool:
+    text = _message(message)
+    async with call.services.engine.connect() as conn:
+        return _known(await report_comments.change_comment(conn, call.product.id, comment_id, text), comment_id)
+
+
+async def remove_comment(call: Call, comment_id: int) -> bool:
+    async with call.services.engine.connect() as conn:
+        return _known(await report_comments.remove_comment(conn, call.product.id, comment_id), comment_id)
+
+
+def shown(comment: ReportComment) -> structs.CommentData:
+    """The comment as clients show it: its message as HTML."""
+    return comment_data(comment) | {"message": html.escape(comment.message)}
+
+
+def comment_data(comment: ReportComment) -> structs.CommentData:
+    """The comment as clients know it, its message as it was written."""
+    return {
+        "id": comment.id,
+        "author": comment.author or NOBODY,
+        "message": comment.message,
+        "createdAt": time_text(comment.created_at),
+        "kind": CommentKind.SYSTEM if comment.by_system else CommentKind.USER,
+    }
+
+
+def _message(text: str | None) -> str:
+    if text is None or not text.strip():
+        raise Refused("The message of a comment must not be empty.")
+    return text
+
+
+def _known(done: bool, comment_id: int) -> bool:
+    if not done:
+        raise Refused(f"There is no comment with the id {comment_id}.", ErrorCode.DATABASE)
+    return True
+
+
+METHODS: Final[Methods] = {
+    "getComments": Handled(get_comments, Right.PRODUCT_VIEW),
+    "getCommentCount": Handled(get_comment_count, Right.PRODUCT_VIEW),
+    "addComment": Handled(add_comment, Right.PRODUCT_STORE),
+    "updateComment": Handled(update_comment, Right.PRODUCT_STORE),
+    "removeComment": Handled(remove_comment, Right.PRODUCT_STORE),
+}

@@ -1,0 +1,166 @@
+"""Reviews, comments and source components as CodeChecker's clients are told them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storaged.thrift.structs import CommentKind, ErrorCode, Order, ReviewStatus, ReviewStatusRuleSortType
+from tests.acceptance.calls import get
+from tests.acceptance.codechecker_client import Client, Done
+from tests.acceptance.conftest import fresh_database
+from tests.acceptance.daemons import DaemonProcess, running_daemon
+from tests.acceptance.thrift_calls import Failed, ask
+from tests.archives import unpack_sample
+
+REPORTS = "/api/v1/products/Default/reports?run=pantry&checker=core.DivideZero&limit=1"
+
+
+@pytest.fixture(scope="module")
+def pantry(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    folder = tmp_path_factory.mktemp("pantry")
+    with fresh_database(postgres_url) as url, running_daemon(url, folder) as daemon:
+        done = daemon.storectl("store", str(unpack_sample(folder / "pantry") / "reports"), "-n", "pantry")
+        assert done.returncode == 0, done.stderr
+        yield daemon
+
+
+@pytest.fixture(autouse=True)
+def _no_rules(pantry: DaemonProcess) -> None:
+    call(pantry, "removeReviewStatusRules")
+
+
+def call(daemon: DaemonProcess, method: str, /, **arguments: Any) -> Any:
+    return ask(daemon, "CodeCheckerService", method, product="Default", **arguments)
+
+
+def report(daemon: DaemonProcess) -> Any:
+    """The first report of a division by zero, of which there are two with one hash."""
+    return get(daemon, REPORTS)["reports"][0]
+
+
+def rules(daemon: DaemonProcess, **options: Any) -> list[Any]:
+    found: list[Any] = call(daemon, "getReviewStatusRules", **options)
+    return found
+
+
+def hashes(found: list[Any]) -> list[str]:
+    return [rule["reportHash"] for rule in found]
+
+
+def say(daemon: DaemonProcess, report_hash: str, status: ReviewStatus, message: str = "why") -> None:
+    assert call(daemon, "addReviewStatusRule", reportHash=report_hash, status=status, message=message) is True
+
+
+def test_a_rule_is_for_all_reports_of_its_hash(pantry: DaemonProcess) -> None:
+    name = report(pantry)["report_hash"]
+    say(pantry, name, ReviewStatus.FALSE_POSITIVE)
+    assert report(pantry)["review_status"] == "false_positive"
+    (rule,) = rules(pantry)
+    assert (rule["reportHash"], rule["associatedReportCount"]) == (name, 2)
+    data = rule["reviewData"]
+    assert (data["status"], data["comment"], data["author"], data["isInSource"]) == (
+        ReviewStatus.FALSE_POSITIVE,
+        "why",
+        "Anonymous",
+        False,
+    )
+    assert data["date"].replace(" ", "T") + "Z" == report(pantry)["review"]["at"]
+
+
+def test_the_review_of_one_report_is_that_of_its_hash(pantry: DaemonProcess) -> None:
+    assert call(pantry, "isReviewStatusChangeDisabled") is False
+    one = report(pantry)
+    assert call(pantry, "changeReviewStatus", reportId=one["id"], status=ReviewStatus.INTENTIONAL, message="so")
+    assert hashes(rules(pantry)) == [one["report_hash"]]
+    with pytest.raises(Failed, match="has no report 999999"):
+        call(pantry, "changeReviewStatus", reportId=999999, status=ReviewStatus.INTENTIONAL, message="so")
+
+
+def test_rules_are_filtered_sorted_counted_and_removed(pantry: DaemonProcess) -> None:
+    name = report(pantry)["report_hash"]
+    for report_hash, status in (("bb", 2), (name, 1), ("aa", 3)):
+        say(pantry, report_hash, ReviewStatus(status))
+    assert hashes(rules(pantry)) == ["aa", name, "bb"]
+    assert hashes(rules(pantry, limit=1, offset=1)) == [name]
+    for kind, expected in (
+        (ReviewStatusRuleSortType.REPORT_HASH, ["aa", "bb", name]),
+        (ReviewStatusRuleSortType.STATUS, [name, "bb", "aa"]),
+        (ReviewStatusRuleSortType.AUTHOR, None),
+        (ReviewStatusRuleSortType.DATE, ["bb", name, "aa"]),
+        (ReviewStatusRuleSortType.ASSOCIATED_REPORTS_COUNT, ["aa", "bb", name]),
+    ):
+        up = hashes(rules(pantry, sortMode={"type": kind, "ord": Order.ASC}))
+        down = hashes(rules(pantry, sortMode={"type": kind, "ord": Order.DESC}))
+        assert expected is None or (up == expected and down[0] == expected[-1]), kind
+        assert sorted(down) == sorted(up)
+    for asked, expected in (
+        ({"reportHashes": ["aa", name[:5] + "*"]}, ["aa", name]),
+        ({"reviewStatuses": [ReviewStatus.FALSE_POSITIVE, ReviewStatus.INTENTIONAL]}, ["aa", "bb"]),
+        ({"noAssociatedReports": True}, ["aa", "bb"]),
+        ({"authors": ["nobody"]}, []),
+    ):
+        assert sorted(hashes(rules(pantry, filter=asked))) == sorted(expected)
+        assert call(pantry, "getReviewStatusRulesCount", filter=asked) == len(expected)
+    assert call(pantry, "removeReviewStatusRules", filter={"noAssociatedReports": True})
+    assert hashes(rules(pantry)) == [name]
+
+
+def test_comments_are_on_the_hash_of_a_report(pantry: DaemonProcess) -> None:
+    number = report(pantry)["id"]
+    assert call(pantry, "addComment", reportId=number, comment={"message": "is <b> 0?"})
+    assert call(pantry, "addComment", reportId=number, comment={"message": "never", "author": "eve", "id": 7})
+    assert call(pantry, "getCommentCount", reportId=number) == 2
+    newest, oldest = call(pantry, "getComments", reportId=number)
+    assert (newest["message"], newest["author"], newest["kind"]) == ("never", "Anonymous", CommentKind.USER)
+    assert oldest["message"] == "is &lt;b&gt; 0?"
+    assert call(pantry, "updateComment", commentId=newest["id"], newMessage="hardly ever")
+    assert call(pantry, "removeComment", commentId=oldest["id"])
+    assert [one["message"] for one in call(pantry, "getComments", reportId=number)] == ["hardly ever"]
+    for method, arguments in (
+        ("updateComment", {"commentId": oldest["id"], "newMessage": "x"}),
+        ("removeComment", {"commentId": oldest["id"]}),
+    ):
+        with pytest.raises(Failed, match="There is no comment with the id") as caught:
+            call(pantry, method, **arguments)
+        assert caught.value.code == ErrorCode.DATABASE
+    with pytest.raises(Failed, match="must not be empty"):
+        call(pantry, "addComment", reportId=number, comment={"message": " "})
+    with pytest.raises(Failed, match="has no report 999999"):
+        call(pantry, "getComments", reportId=999999)
+
+
+def test_components_are_added_changed_listed_and_removed(pantry: DaemonProcess) -> None:
+    for value in ("+*/src/*", "+*/lib/*\n-*/test/*"):
+        assert call(pantry, "addSourceComponent", name="core", value=value, description="the core")
+    assert call(pantry, "addSourceComponent", name="apps", value="+*/apps/*")
+    listed = call(pantry, "getSourceComponents")
+    assert [one["name"] for one in listed] == ["apps", "core", "Other (auto-generated)"]
+    assert listed[1] == {"name": "core", "value": "+*/lib/*\n-*/test/*", "description": "the core"}
+    assert [one["name"] for one in call(pantry, "getSourceComponents", sourceComponentFilter=["C*"])] == ["core"]
+    assert call(pantry, "removeSourceComponent", name="core")
+    with pytest.raises(Failed, match="There is no source component 'core'") as caught:
+        call(pantry, "removeSourceComponent", name="core")
+    assert caught.value.code == ErrorCode.DATABASE
+    for name in ("", "x" * 2001, "Other (auto-generated)"):
+        with pytest.raises(Failed, match="source component"):
+            call(pantry, "addSourceComponent", name=name, value="+*")
+
+
+COMPONENT = "+*/shelf.cpp\n-*/units.h"
+
+
+def test_codecheckers_own_client_adds_lists_and_deletes_components(
+    codechecker_client: Client, pantry: DaemonProcess, tmp_path: Path
+) -> None:
+    (tmp_path / "component").write_text(COMPONENT)
+
+    def client(*arguments: str) -> Done:
+        return codechecker_client.cmd(pantry, "components", *arguments, product="Default")
+
+    assert client("add", "-i", str(tmp_path / "component"), "shelf").code == 0
+    listed = client("list", "-o", "json").json
+    assert [(one["name"], one["value"]) for one in listed if one["name"] == "shelf"] == [("shelf", COMPONENT)]
+    assert client("del", "shelf").code == 0
+    assert "does not exist" in client("del", "shelf").out
