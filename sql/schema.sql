@@ -3,6 +3,8 @@
 CREATE TABLE schema_migration (
     number      integer PRIMARY KEY,
     name        text NOT NULL,
+    -- Of the migration's text: the schema of another build is not taken for this one's.
+    digest      text NOT NULL,
     applied_at  timestamptz NOT NULL DEFAULT now()
 );
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import platformdirs
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from storaged.errors import SettingsError
@@ -173,5 +174,12 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _tell(error: ValidationError) -> str:
-    faults = [f"  {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+    faults = [f"  {'.'.join(str(part) for part in fault['loc'])}: {_fault(fault)}" for fault in error.errors()]
     return "Settings that cannot be used:\n" + "\n".join(faults)
+
+
+def _fault(fault: ErrorDetails) -> str:
+    if fault["type"] != "extra_forbidden":
+        return fault["msg"]
+    close = get_close_matches(str(fault["loc"][-1]), Settings.model_fields, n=1)
+    return f"is no setting{f'; is {close[0]} meant?' if close else ''}"

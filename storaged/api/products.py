@@ -1,5 +1,6 @@
 """Products: read, added, edited, removed."""
 
+import re
 from dataclasses import asdict, fields
 from datetime import datetime
 from http import HTTPStatus
@@ -7,7 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from storaged.api.encode import json_response
@@ -37,7 +38,9 @@ class ProductList(TypedDict):
 
 
 def check_endpoint(endpoint: str) -> str:
-    """Raises ValueError for what stands for something else in a URL."""
+    """Raises ValueError for what cannot stand in a URL as it is, or stands for something else there."""
+    if not re.fullmatch(ENDPOINT, endpoint):
+        raise ValueError("has letters, digits, `_`, `-` and `.` only, 63 at most, and begins with none of the last two")
     if is_reserved(endpoint):
         raise ValueError(f"{endpoint!r} stands for something else in URLs: choose another name")
     return endpoint
@@ -72,7 +75,7 @@ class ProductEdit(BaseModel):
 class NewProduct(ProductEdit):
     """The display name is the endpoint when it is left out."""
 
-    endpoint: Annotated[str, StringConstraints(pattern=ENDPOINT), AfterValidator(check_endpoint)]
+    endpoint: Annotated[str, AfterValidator(check_endpoint), Field(json_schema_extra={"pattern": ENDPOINT})]
 
     def first_values(self) -> ProductValues:
         return self.values(ProductValues(display_name=self.endpoint))

@@ -1,7 +1,9 @@
 """Applies `sql/migrations/NNNN_name.sql` in order, one daemon at a time."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
@@ -18,6 +20,7 @@ _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migration (
     number      integer PRIMARY KEY,
     name        text NOT NULL,
+    digest      text NOT NULL,
     applied_at  timestamptz NOT NULL DEFAULT now()
 )
 """
@@ -30,6 +33,15 @@ class Migration:
     number: int
     name: str
     path: Path
+
+    @property
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
+
+    @property
+    def digest(self) -> str:
+        """Tells the text from any other."""
+        return sha256(self.text.encode()).hexdigest()
 
 
 def list_migrations(folder: Path | None = None) -> list[Migration]:
@@ -62,8 +74,8 @@ async def migrate(connection: Connection, migrations: list[Migration] | None = N
     await connection.execute("SELECT pg_advisory_lock($1)", _ADVISORY_LOCK)
     try:
         await _make_ledger(connection)
-        applied = await applied_numbers(connection)
-        check_not_newer(applied, known)
+        applied = await applied_digests(connection)
+        check_same(applied, known)
         missing = [migration for migration in known if migration.number not in applied]
         for migration in missing:
             await _apply(connection, migration)
@@ -78,19 +90,20 @@ async def installation_id(connection: Connection) -> UUID:
     return found
 
 
-async def applied_numbers(connection: Connection) -> set[int]:
-    """The numbers of the migrations that the database has."""
-    return {row["number"] for row in await connection.fetch("SELECT number FROM schema_migration")}
+async def applied_digests(connection: Connection) -> dict[int, str | None]:
+    """The migrations that the database has: digests by number, None where an early build wrote none down."""
+    rows = await connection.fetch("SELECT * FROM schema_migration")
+    return {row["number"]: row.get("digest") for row in rows}
 
 
 async def check_current(connection: Connection) -> None:
     """Raise SchemaError when the schema is not that of this storaged."""
     known = list_migrations()
     try:
-        applied = await applied_numbers(connection)
+        applied = await applied_digests(connection)
     except asyncpg.UndefinedTableError:
-        applied = set()
-    check_not_newer(applied, known)
+        applied = {}
+    check_same(applied, known)
     missing = [migration.number for migration in known if migration.number not in applied]
     if missing:
         raise SchemaError(
@@ -99,15 +112,22 @@ async def check_current(connection: Connection) -> None:
         )
 
 
-def check_not_newer(applied: set[int], known: list[Migration]) -> None:
-    """Raise SchemaError when the schema was made by a newer storaged than this one."""
-    unknown = sorted(applied - {migration.number for migration in known})
+def check_same(applied: Mapping[int, str | None], known: list[Migration]) -> None:
+    """Raise SchemaError when the schema was made by a newer storaged than this one, or by another one."""
+    unknown = sorted(applied.keys() - {migration.number for migration in known})
     if unknown:
         newest = known[-1].number if known else 0
         raise SchemaError(
             f"The database's schema is at migration {unknown[-1]:04d}, this storaged knows {newest:04d}: "
             "it is older than the schema. Install the storaged that made it, or a newer one."
         )
+    for migration in known:
+        if migration.number in applied and applied[migration.number] != migration.digest:
+            raise SchemaError(
+                f"The database was made by a build of storaged whose migration {migration.number:04d} is another one: "
+                "before the first release the schema is changed in place. Install that build, or start with a new "
+                "database (another --data-dir or --database-url) and store again."
+            )
 
 
 async def _make_ledger(connection: Connection) -> None:
@@ -132,7 +152,10 @@ async def _apply(connection: Connection, migration: Migration) -> None:
 
 async def _apply_whole(connection: Connection, migration: Migration) -> None:
     async with connection.transaction():
-        await connection.execute(migration.path.read_text(encoding="utf-8"))
+        await connection.execute(migration.text)
         await connection.execute(
-            "INSERT INTO schema_migration (number, name) VALUES ($1, $2)", migration.number, migration.name
+            "INSERT INTO schema_migration (number, name, digest) VALUES ($1, $2, $3)",
+            migration.number,
+            migration.name,
+            migration.digest,
         )

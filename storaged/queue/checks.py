@@ -68,10 +68,11 @@ def check_database(rows: Sequence[Row]) -> Finding:
 
 def check_nodes(rows: Sequence[Row]) -> Iterator[Finding]:
     """Is there a daemon, and does each one hold its lock and beat?"""
-    working = [row["node"] for row in rows if row["state"] != "gone"]
+    states = {row["state"] for row in rows}
+    working = [row["node"] for row in rows if row["state"] in {"alive", "late"}]
     if working:
         yield Finding("nodes", Level.OK, f"{_count(len(working), 'daemon')}: {', '.join(working)}")
-    else:
+    elif "unlocked" not in states:
         yield Finding("nodes", Level.BAD, "No daemon works on this database.", "Start one: storaged serve.")
     for row in rows:
         if row["state"] in NODE_STATES:
@@ -87,8 +88,8 @@ NODE_STATES: Final = {
     ),
     "unlocked": (
         Level.WARNING,
-        "{node} has lost its connection for notifications, and polls.",
-        "It reconnects by itself; if that goes on, look for a pooler or a firewall that cuts idle connections.",
+        "{node} gave a sign of life {heartbeat_age_seconds:.0f} s ago, but the connection that holds its lock is gone.",
+        "It was killed, or polls until it reconnects. If that goes on: does a pooler or a firewall cut connections?",
     ),
     "gone": (
         Level.WARNING,
@@ -101,7 +102,7 @@ NODE_STATES: Final = {
 def check_leases(overdue: Row) -> Finding:
     """Were the jobs of dead nodes seen to?"""
     if not overdue["jobs"]:
-        return Finding("leases", Level.OK, "Each running job has a daemon that works on it.")
+        return Finding("leases", Level.OK, "No running job was left alone.")
     text = f"{_count(overdue['jobs'], 'running job')} without a sign of life for up to {overdue['seconds']:.0f} s."
     return Finding("leases", Level.BAD, text, f"A daemon that runs ends them. One is {overdue['token']}.")
 

@@ -55,11 +55,15 @@ def shared_daemon(shared_database_url: str, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def codechecker_executable() -> Path:
     """The real CodeChecker; skips where there is none, fails so on CI."""
-    executable = os.environ.get(EXECUTABLE_VARIABLE)
+    return _executable(EXECUTABLE_VARIABLE, "6.29.1")
+
+
+def _executable(variable: str, version: str) -> Path:
+    executable = os.environ.get(variable)
     if not executable:
-        reason = f"{EXECUTABLE_VARIABLE} does not name a CodeChecker 6.29.1 executable"
+        reason = f"{variable} does not name a CodeChecker {version} executable"
         if os.environ.get("CI"):
-            pytest.fail(f"{reason}, and the comparison with it is part of CI")
+            pytest.fail(f"{reason}, and the tests with it are part of CI")
         pytest.skip(reason)
     return Path(executable)
 
@@ -72,11 +76,8 @@ def codechecker_client(codechecker_executable: Path, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="session")
 def old_client(tmp_path_factory: pytest.TempPathFactory) -> Client:
-    """The command line of CodeChecker 6.24.1; skips where there is none."""
-    executable = os.environ.get(OLD_VARIABLE)
-    if not executable:
-        pytest.skip(f"{OLD_VARIABLE} does not name a CodeChecker 6.24.1 executable")
-    return Client(Path(executable), tmp_path_factory.mktemp("old-codechecker-home"))
+    """The command line of CodeChecker 6.24.1; skips where there is none, fails so on CI."""
+    return Client(_executable(OLD_VARIABLE, "6.24.1"), tmp_path_factory.mktemp("old-codechecker-home"))
 
 
 @pytest.fixture(scope="session")

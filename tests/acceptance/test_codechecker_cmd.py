@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.acceptance.calls import call, get, until_ended, until_status
+from tests.acceptance.calls import call, eventually, get, until_ended, until_status
 from tests.acceptance.codechecker_client import Client
 from tests.acceptance.daemons import DaemonProcess
 from tests.acceptance.thrift_calls import ask
@@ -75,7 +75,8 @@ def test_a_task_is_awaited_without_a_poll_and_shown_as_codechecker_shows_it(
     awaited = codechecker_client.cmd(shared_daemon, "serverside-tasks", "--await", "--token", token)
     assert awaited.code == 1
     assert "error status: FAILED" in awaited.out + awaited.err
-    assert job_of(shared_daemon, token)["consumed"]
+    # Written down a moment after the answer.
+    eventually(lambda: job_of(shared_daemon, token)["consumed"] is True)
 
 
 def test_tasks_that_fit_are_listed_killed_and_awaited(codechecker_client: Client, shared_daemon: DaemonProcess) -> None:

@@ -832,7 +832,7 @@ def test_a_node_id_that_is_in_use_is_told_with_what_to_do(
 
 
 def test_a_schema_that_is_newer_is_told_with_what_to_do(database_url: str, tmp_path: Path) -> None:
-    run_sql(database_url, "INSERT INTO schema_migration (number, name) VALUES (9999, 'future')")
+    run_sql(database_url, "INSERT INTO schema_migration (number, name, digest) VALUES (9999, 'future', '')")
     told = refusal("--port", "0", data_dir=tmp_path, database_url=database_url, workers=1)
     assert "9999" in told
     assert "older than the schema" in told

@@ -70,8 +70,17 @@ async def test_daemons_that_are_late_gone_or_without_notifications_are_named(
     assert not living.is_closed()
     assert [(found.level, found.text) for found in await faults(engine)] == [
         (Level.WARNING, "dead is gone, and left 0 running jobs."),
-        (Level.WARNING, "deaf has lost its connection for notifications, and polls."),
+        (Level.WARNING, "deaf gave a sign of life 0 s ago, but the connection that holds its lock is gone."),
         (Level.WARNING, f"{NODE} is late: its last heartbeat is 40 s old."),
+    ]
+
+
+async def test_a_daemon_that_was_killed_a_moment_ago_is_not_counted_as_one_that_works(engine: Engine) -> None:
+    await execute(engine, "INSERT INTO node (id, instance, lock_key) VALUES ('killed', gen_random_uuid(), 1)")
+    async with engine.connect() as conn:
+        found = await check_queue(conn, dead_after=DEAD_AFTER)
+    assert [(one.level, one.text[:23]) for one in found if one.check == "nodes"] == [
+        (Level.WARNING, "killed gave a sign of l")
     ]
 
 

@@ -1,14 +1,15 @@
 """The schema that migrations make is the one that sql/schema.sql tells."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from storaged.database.engine import open_connection
-from storaged.database.migrate import list_migrations, migrate
-from storaged.database.sql import sql_folder
+from storaged.database.migrate import check_current, list_migrations, migrate
+from storaged.database.sql import Connection, sql_folder
 from storaged.errors import SchemaError
 
 # All that pg_catalog tells of tables, columns, constraints, indexes, functions and triggers, as text.
@@ -67,9 +68,24 @@ async def test_daemons_that_start_together_migrate_once(empty_database_url: str)
 
 async def test_a_daemon_older_than_the_schema_refuses(database_url: str) -> None:
     connection = await open_connection(database_url)
-    await connection.execute("INSERT INTO schema_migration (number, name) VALUES (9999, 'of_the_future')")
+    await connection.execute("INSERT INTO schema_migration (number, name, digest) VALUES (9999, 'of_the_future', '')")
     with pytest.raises(SchemaError, match=r"9999.*older than the schema"):
         await migrate(connection)
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE schema_migration SET digest = ''", "ALTER TABLE schema_migration DROP COLUMN digest"]
+)
+@pytest.mark.parametrize("use", [migrate, check_current])
+async def test_the_schema_of_another_build_is_not_taken_for_its_own(
+    database_url: str, change: str, use: Callable[[Connection], Awaitable[object]]
+) -> None:
+    connection = await open_connection(database_url)
+    await use(connection)
+    await connection.execute(change)
+    with pytest.raises(SchemaError, match=r"whose migration 0001 is another one.*another --data-dir"):
+        await use(connection)
     await connection.close()
 
 

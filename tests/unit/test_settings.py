@@ -49,6 +49,14 @@ def test_all_faults_are_told_together(tmp_path: Path) -> None:
     assert all(name in str(caught.value) for name in ("port", "workers", "wrokers"))
 
 
+def test_a_key_of_the_file_that_is_no_setting_is_told_with_the_one_that_may_be_meant(tmp_path: Path) -> None:
+    config = tmp_path / "storaged.toml"
+    config.write_text("prot = 1\ncolour = 'red'\n")
+    with pytest.raises(SettingsError) as raised:
+        load_settings(config)
+    assert str(raised.value).splitlines()[1:] == ["  prot: is no setting; is port meant?", "  colour: is no setting"]
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"missing\.toml"):
         load_settings(tmp_path / "missing.toml")
