@@ -1,10 +1,8 @@
 """Reviews by the names of CodeChecker's clients: rules for report hashes, and the reviews of single reports."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from storaged.auth.permissions import Right
-from storaged.model import SUPPRESSED
 from storaged.model import ReviewStatus as Status
 from storaged.store import reports, reviews
 from storaged.store.reviews import Rule, RuleFilter, RuleOrder, RuleSort
@@ -85,11 +83,6 @@ def review_data(rule: Rule, *, in_source: bool) -> structs.ReviewData:
         "date": time_text(rule.reviewed_at),
         "isInSource": in_source,
     }
-
-
-def closing_statuses() -> Sequence[ReviewStatus]:
-    """Those that close a report."""
-    return [STATUSES[status] for status in SUPPRESSED]
 
 
 def _where(asked: structs.ReviewStatusRuleFilter | None) -> RuleFilter:

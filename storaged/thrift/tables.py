@@ -20,6 +20,7 @@ from storaged.thrift import (
     sources,
     stores,
     tasks,
+    transfer,
 )
 from storaged.thrift.calls import Methods
 
@@ -37,6 +38,7 @@ TABLES: Final[Mapping[str, Methods]] = {
         **reviews.METHODS,
         **comments.METHODS,
         **components.METHODS,
+        **transfer.METHODS,
         "getPackageVersion": serverinfo.METHODS["getPackageVersion"],
     },
     "Configuration": configuration.METHODS,
