@@ -65,10 +65,11 @@ AND (:unique::boolean IS NOT TRUE OR r.id IN (
     ORDER BY r.report_hash, r.path_length, r.id))
 
 -- name: page_by_id
--- The ids of a page in their own order, to which an index leads. (By the comparison of rows that the other orders use it
+-- The ids of a page in their own order, to which an index leads that is partial. (By the comparison of rows that the other orders use it
 -- would not.)
 SELECT r.id, '' AS sort_key
 -- use: chosen_reports
+AND r.id > 0
 AND (:after_id::bigint IS NULL OR CASE WHEN :reverse::boolean THEN r.id < :after_id ELSE r.id > :after_id END)
 ORDER BY CASE WHEN NOT :reverse THEN r.id END, CASE WHEN :reverse THEN r.id END DESC
 LIMIT :limit;
