@@ -17,7 +17,17 @@ REVIEW_STATUSES = ("unreviewed", "confirmed", "false_positive", "intentional")
 # What somebody called no bug, or one that is meant to stay, is not asked for unless it is named.
 STANDING_REVIEWS = REVIEW_STATUSES[:2]
 SEVERITIES = ("UNSPECIFIED", "STYLE", "LOW", "MEDIUM", "HIGH", "CRITICAL")
-SORTS = ("severity", "file", "checker", "message", "path_length", "detected_at", "detection_status", "id")
+SORTS = (
+    "severity",
+    "file",
+    "checker",
+    "message",
+    "path_length",
+    "detected_at",
+    "detection_status",
+    "review_status",
+    "id",
+)
 BOUNDS = ("path_length_min", "path_length_max")
 TIMES = ("detected_after", "detected_before", "fixed_after", "fixed_before")
 

@@ -101,14 +101,12 @@ WHERE r.product_id = :product
 ORDER BY r.id, s.id;
 
 -- name: open_hashes
--- The hashes that are open in runs, each at a time; NULL: now, and then those of the statuses `skipped` do not count.
--- Of them, those `among` the given ones, or those not among them.
+-- The hashes that are open in runs, each at a time (NULL: now); reports that have one of the statuses `skipped` now do not
+-- count. Of them, those `among` the given ones, or those not among them.
 SELECT DISTINCT coalesce(r.foreign_hash, replace(r.report_hash::text, '-', '')) AS report_hash
-FROM unnest(:runs::bigint[], :times::timestamptz[]) AS side (run_id, at)
-JOIN current_report r ON r.product_id = :product AND r.run_id = side.run_id
-WHERE r.detected_at <= coalesce(side.at, 'infinity')
-  AND (r.fixed_at IS NULL OR r.fixed_at > coalesce(side.at, 'infinity'))
-  AND (side.at IS NOT NULL OR r.detection_status <> ALL (:skipped::text[]))
+FROM reports_open_at(:product, :runs::bigint[], :times::timestamptz[]) AS open
+JOIN current_report r ON r.product_id = :product AND r.id = open.id
+WHERE r.detection_status <> ALL (:skipped::text[])
   AND (r.report_hash = ANY (:hashes::uuid[])) = :among::boolean;
 
 -- name: checkers_of_stores
@@ -133,11 +131,37 @@ SELECT c.analyzer, c.name AS checker, c.severity,
             ELSE count(*) FILTER (WHERE r.fixed_at IS NULL) END AS open,
        CASE WHEN :unique THEN count(DISTINCT r.report_hash) FILTER (WHERE r.fixed_at IS NOT NULL)
             ELSE count(*) FILTER (WHERE r.fixed_at IS NOT NULL) END AS closed
-FROM report r
+FROM current_report r
 JOIN checker c ON c.id = r.checker_id
 WHERE r.product_id = :product AND (:runs::bigint[] IS NULL OR r.run_id = ANY (:runs))
 GROUP BY c.id
 ORDER BY c.analyzer, c.name;
+
+-- name: suppressed_reports
+-- How many reports that a run's last store had are called false positive or intentional. Where nobody has said so of
+-- any, the reports are not looked at.
+SELECT r.run_id AS run, count(*) AS reports
+FROM current_report r
+WHERE r.product_id = :product AND r.run_id = ANY (:runs::bigint[])
+  AND r.status IN ('new', 'reopened', 'unresolved')
+  AND r.review_status IN ('false_positive', 'intentional')
+  AND (EXISTS (SELECT FROM review_rule v WHERE v.product_id = :product AND v.closed_at IS NOT NULL)
+       OR EXISTS (SELECT FROM report o WHERE o.product_id = :product AND o.run_id = ANY (:runs) AND o.review_status IS NOT NULL))
+GROUP BY r.run_id;
+
+-- name: files_in_components
+-- The files whose paths have a component; each is lines of patterns, that a path must or must not fit. `other`: those that
+-- have none.
+SELECT f.id
+FROM file f
+WHERE f.product_id = :product AND :other::boolean = NOT coalesce((
+    SELECT bool_or(component.fits)
+    FROM (
+        SELECT coalesce(bool_or(f.path LIKE line.pattern) FILTER (WHERE line.included), count(*) FILTER (WHERE line.included) = 0)
+            AND coalesce(NOT bool_or(f.path LIKE line.pattern) FILTER (WHERE NOT line.included), true) AS fits
+        FROM unnest(:components::integer[], :included::boolean[], :patterns::text[]) AS line (component, included, pattern)
+        GROUP BY line.component
+    ) component), false);
 
 -- name: checkers_of_store
 -- What each analyzer of a store had enabled and disabled.

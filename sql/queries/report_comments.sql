@@ -13,6 +13,14 @@ ORDER BY created_at DESC, id DESC;
 -- name: count_comments
 SELECT count(*) FROM report_comment WHERE product_id = :product AND report_hash = :report_hash;
 
+-- name: comments_of_reports
+-- Those on the hashes of reports, the newest first.
+SELECT r.id AS report, c.id, c.author, c.message, c.by_system, c.created_at
+FROM report r
+JOIN report_comment c ON c.product_id = r.product_id AND c.report_hash = r.report_hash
+WHERE r.product_id = :product AND r.id = ANY (:reports::bigint[])
+ORDER BY c.created_at DESC, c.id DESC;
+
 -- name: comments_of_runs
 -- Those on the reports of runs (NULL: on all), the newest first.
 SELECT replace(c.report_hash::text, '-', '') AS report_hash_text, c.foreign_hash,

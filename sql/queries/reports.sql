@@ -22,7 +22,8 @@ AND (:detection_statuses::text[] IS NULL OR r.detection_status = ANY (:detection
 -- As a CASE it counts for half of the reports with the planner, which knows nothing of what rules leave.
 AND (:review_statuses::text[] IS NULL OR CASE WHEN r.review_status = ANY (:review_statuses) THEN true ELSE false END)
 AND (:open::boolean IS NULL OR (r.status IN ('new', 'reopened', 'unresolved')) = :open)
-AND (:outstanding::boolean IS NULL OR (r.fixed_at IS NULL) = :outstanding)
+AND (:outstanding::boolean IS NULL OR :outstanding = (
+    r.status IN ('new', 'reopened', 'unresolved') AND r.review_status NOT IN ('false_positive', 'intentional')))
 AND (:open_at::timestamptz IS NULL OR (r.detected_at <= :open_at AND (r.fixed_at IS NULL OR r.fixed_at > :open_at)))
 AND (:severities::smallint[] IS NULL OR c.severity = ANY (:severities))
 AND (:checkers::text[] IS NULL OR c.name ILIKE ANY (:checkers))
@@ -33,6 +34,13 @@ AND (:files::text[] IS NULL OR f.path LIKE ANY (:files) OR (:files_any_case::boo
     JOIN file pf ON pf.product_id = p.product_id AND pf.id = ANY (p.files)
     WHERE p.product_id = r.product_id AND p.report_id = r.id
       AND (pf.path LIKE ANY (:files) OR (:files_any_case AND pf.path ILIKE ANY (:files))))))
+AND (:file_ids::uuid[] IS NULL OR CASE :file_ids_of::text
+    WHEN 'any' THEN r.file_id = ANY (:file_ids) OR EXISTS (
+        SELECT FROM report_path p WHERE p.product_id = r.product_id AND p.report_id = r.id AND p.files && :file_ids)
+    WHEN 'all' THEN r.file_id = ANY (:file_ids) AND NOT EXISTS (
+        SELECT FROM report_path p WHERE p.product_id = r.product_id AND p.report_id = r.id AND NOT p.files <@ :file_ids)
+    ELSE r.file_id = ANY (:file_ids)
+END)
 AND (:messages::text[] IS NULL OR r.message ILIKE ANY (:messages))
 AND (:report_hashes::uuid[] IS NULL OR r.report_hash = ANY (:report_hashes)
      OR coalesce(r.foreign_hash, replace(r.report_hash::text, '-', '')) LIKE ANY (:report_hash_globs::text[]))
@@ -57,10 +65,11 @@ AND (:unique::boolean IS NOT TRUE OR r.id IN (
     ORDER BY r.report_hash, r.path_length, r.id))
 
 -- name: page_by_id
--- The ids of a page in their own order, to which an index leads. (By the comparison of rows that the other orders use it
+-- The ids of a page in their own order, to which an index leads that is partial. (By the comparison of rows that the other orders use it
 -- would not.)
 SELECT r.id, '' AS sort_key
 -- use: chosen_reports
+AND r.id > 0
 AND (:after_id::bigint IS NULL OR CASE WHEN :reverse::boolean THEN r.id < :after_id ELSE r.id > :after_id END)
 ORDER BY CASE WHEN NOT :reverse THEN r.id END, CASE WHEN :reverse THEN r.id END DESC
 LIMIT :limit;
@@ -149,7 +158,9 @@ FROM (
             WHEN 'file' THEN f.path
             WHEN 'detection_status' THEN r.detection_status
             WHEN 'review_status' THEN r.review_status
-            WHEN 'outstanding' THEN (r.fixed_at IS NULL)::text
+            WHEN 'outstanding' THEN (
+                r.status IN ('new', 'reopened', 'unresolved') AND r.review_status NOT IN ('false_positive', 'intentional')
+            )::text
         END AS key
     -- use: reports_that_fit
     OFFSET 0

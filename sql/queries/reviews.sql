@@ -101,10 +101,18 @@ WHERE gone.product_id = :product AND gone.report_hash IN (
 ) AND (:without_reports::boolean IS NOT TRUE OR gone.report_hash NOT IN (SELECT report_hash FROM counted));
 
 -- name: reviews_of_runs
--- What is said of the reports of runs (NULL: of all), by their hashes; of several things the last.
-SELECT DISTINCT ON (r.report_hash)
-    replace(r.report_hash::text, '-', '') AS report_hash_text, r.foreign_hash, r.review_status AS status,
-    r.review_message AS message, r.review_author AS author, r.reviewed_at, r.review_source
-FROM current_report r
-WHERE r.product_id = :product AND (:runs::bigint[] IS NULL OR r.run_id = ANY (:runs)) AND r.review_status <> 'unreviewed'
-ORDER BY r.report_hash, r.reviewed_at DESC;
+-- What is said of the reports of runs, by their hashes; of several things the last. Without runs (NULL) all that is said,
+-- also of hashes that no report has.
+SELECT DISTINCT ON (said.report_hash) replace(said.report_hash::text, '-', '') AS report_hash_text, said.*
+FROM (
+    SELECT r.report_hash, r.foreign_hash, r.review_status AS status, r.review_message AS message, r.review_author AS author,
+           r.reviewed_at, r.review_source
+    FROM current_report r
+    WHERE r.product_id = :product AND (:runs::bigint[] IS NULL OR r.run_id = ANY (:runs))
+    UNION ALL
+    SELECT v.report_hash, v.foreign_hash, v.status, v.message, v.author, v.reviewed_at, 'rule'
+    FROM review_rule v
+    WHERE v.product_id = :product AND :runs IS NULL
+) said
+WHERE said.status <> 'unreviewed'
+ORDER BY said.report_hash, said.reviewed_at DESC;

@@ -108,7 +108,6 @@ class ReportFilterQuery(Query):
     review_status: list[ReviewStatus] = Field(default_factory=list)
     open: bool | None = None
     open_at: Time | None = None
-    outstanding: bool | None = None
     severity: list[SeverityName] = Field(default_factory=list)
     checker: list[AnyText] = Field(default_factory=list)
     analyzer: list[AnyText] = Field(default_factory=list)

@@ -31,7 +31,7 @@ WITHOUT_STORED: Mapping[str, Any] = {
     "stores": (),
     "detection_statuses": (),
     **dict.fromkeys(
-        ("open", "open_at", "outstanding", "detected_after", "detected_before", "fixed_after", "fixed_before")
+        ("open", "outstanding", "open_at", "detected_after", "detected_before", "fixed_after", "fixed_before")
     ),
 }
 

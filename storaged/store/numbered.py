@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
+from uuid import UUID
 
 from storaged.database.sql import Connection, like_pattern, load_queries, planned_anew
 from storaged.model import DetectionStatus, ProductId, RunId, StoreId
@@ -141,7 +142,7 @@ async def open_hashes(
 ) -> set[str]:
     """The report hashes that are open on a side of runs, those among the given ones, or those that are not.
 
-    Reports of the statuses `skipped` do not count where a side is as it is now.
+    Reports that have one of the statuses `skipped` now do not count.
     """
     async with planned_anew(conn):
         rows = await QUERIES["open_hashes"].fetch(
@@ -166,6 +167,33 @@ async def verdicts_on_checkers(
 ) -> list[Any]:
     """Rows of analyzer, checker, severity, and how many of the checker's reports are open and closed."""
     return await QUERIES["verdicts_on_checkers"].fetch(conn, product=product, runs=runs, unique=unique)
+
+
+async def suppressed_reports(conn: Connection, product: ProductId, runs: Sequence[int]) -> dict[RunId, int]:
+    """How many reports that the last store had are called false positive or intentional, of the runs that have any."""
+    rows = await QUERIES["suppressed_reports"].fetch(conn, product=product, runs=runs)
+    return {RunId(row["run"]): row["reports"] for row in rows}
+
+
+async def files_in_components(
+    conn: Connection, product: ProductId, values: Sequence[str], *, other: bool = False
+) -> list[UUID]:
+    """The files that one of the components has, by their values; `other`: those that none of them has."""
+    lines = [
+        (number, line[0] == "+", like_pattern(line[1:].strip()))
+        for number, value in enumerate(values)
+        for line in map(str.strip, value.splitlines())
+        if line[:1] in {"+", "-"}
+    ]
+    rows = await QUERIES["files_in_components"].fetch(
+        conn,
+        product=product,
+        other=other,
+        components=[number for number, _, _ in lines],
+        included=[included for _, included, _ in lines],
+        patterns=[pattern for _, _, pattern in lines],
+    )
+    return [row["id"] for row in rows]
 
 
 async def checkers_of_store(conn: Connection, product: ProductId, store: StoreId) -> list[Any]:

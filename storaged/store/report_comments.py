@@ -43,6 +43,16 @@ async def count_comments(conn: Connection, product: ProductId, endpoint: str, re
     return int(await QUERIES["count_comments"].value(conn, product=product, report_hash=key.report_hash))
 
 
+async def comments_of_reports(
+    conn: Connection, product: ProductId, reports: Sequence[int]
+) -> dict[int, list[ReportComment]]:
+    """Those on the hash of each report that has any, the newest first."""
+    found: dict[int, list[ReportComment]] = {}
+    for row in await QUERIES["comments_of_reports"].fetch(conn, product=product, reports=reports):
+        found.setdefault(row["report"], []).append(_comment(row))
+    return found
+
+
 async def comments_of_runs(
     conn: Connection, product: ProductId, runs: Sequence[RunId] | None
 ) -> list[tuple[str, ReportComment]]:

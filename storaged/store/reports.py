@@ -22,7 +22,7 @@ QUERIES = load_queries("reports")
 
 # Fields of a filter that the queries take as they are.
 PLAIN_CONDITIONS = (
-    *("open", "open_at", "outstanding", "unique", "anywhere", "path_length_min", "path_length_max"),
+    *("open", "open_at", "unique", "anywhere", "path_length_min", "path_length_max"),
     *("detected_after", "detected_before", "fixed_after", "fixed_before"),
 )
 GLOB_CONDITIONS = ("checkers", "analyzers", "files", "messages")
@@ -31,6 +31,16 @@ SOURCES_SIZE_LIMIT = 32 << 20
 OPEN = frozenset({DetectionStatus.NEW, DetectionStatus.REOPENED, DetectionStatus.UNRESOLVED})
 READ_AS_UNRESOLVED = OPEN - {DetectionStatus.UNRESOLVED}
 _MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+class FilesOf(StrEnum):
+    """Which of a report's files must be among those of a filter."""
+
+    REPORT = "report"
+    # its own, or any that its bug path comes through
+    ANY = "any"
+    # its own, and all that its bug path comes through
+    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +59,10 @@ class ReportFilter:
     detection_statuses: Sequence[DetectionStatus] = ()
     # new, reopened or unresolved; or none of these
     open: bool | None = None
+    # open, and neither false positive nor intentional; or not so
+    outstanding: bool | None = None
     # detected until then, and not closed until then
     open_at: datetime | None = None
-    # closed neither by a store nor by a review; or closed
-    outstanding: bool | None = None
     review_statuses: Sequence[ReviewStatus] = ()
     severities: Sequence[Severity] = ()
     checkers: Sequence[str] = ()
@@ -62,6 +72,9 @@ class ReportFilter:
     files_any_case: bool = False
     # also reports whose bug path comes through one of the files
     anywhere: bool = False
+    # None: any; empty: none
+    file_ids: Sequence[UUID] | None = None
+    file_ids_of: FilesOf = FilesOf.REPORT
     messages: Sequence[str] = ()
     report_hashes: Sequence[str] = ()
     # name and value
@@ -87,7 +100,7 @@ class ReportGroup(StrEnum):
     FILE = "file"
     DETECTION_STATUS = "detection_status"
     REVIEW_STATUS = "review_status"
-    # `true` or `false`
+    # "true" and "false"
     OUTSTANDING = "outstanding"
 
 
@@ -108,6 +121,7 @@ class ReportSort(StrEnum):
     DETECTED_AT = "detected_at"
     # new, reopened, unresolved, resolved, unavailable, off
     DETECTION_STATUS = "detection_status"
+    # unreviewed, confirmed, false_positive, intentional
     REVIEW_STATUS = "review_status"
 
 
@@ -343,6 +357,9 @@ def _conditions(where: ReportFilter, diff: Difference | None) -> dict[str, Any]:
         "tags": list(where.tags) or None,
         "stores": list(where.stores) or None,
         "files_any_case": where.files_any_case,
+        "outstanding": where.outstanding,
+        "file_ids": where.file_ids,
+        "file_ids_of": where.file_ids_of,
         **_status_conditions(set(where.detection_statuses)),
         "review_statuses": [str(status) for status in where.review_statuses] or None,
         "severities": [int(severity) for severity in where.severities] or None,

@@ -14,11 +14,11 @@ from storaged.thrift.values import time_text
 
 
 async def get_comments(call: Call, report_id: int) -> list[structs.CommentData]:
-    """Those on the report's hash, the newest first; clients show the messages as HTML."""
+    """Those on the report's hash, the newest first."""
     product = call.product
     async with call.services.engine.connect() as conn:
         found = await report_comments.list_comments(conn, product.id, product.endpoint, report_id)
-    return [comment_data(comment) | {"message": html.escape(comment.message)} for comment in found]
+    return [shown(comment) for comment in found]
 
 
 async def get_comment_count(call: Call, report_id: int) -> int:
@@ -44,6 +44,11 @@ async def update_comment(call: Call, comment_id: int, message: str) -> bool:
 async def remove_comment(call: Call, comment_id: int) -> bool:
     async with call.services.engine.connect() as conn:
         return _known(await report_comments.remove_comment(conn, call.product.id, comment_id), comment_id)
+
+
+def shown(comment: ReportComment) -> structs.CommentData:
+    """The comment as clients show it: its message as HTML."""
+    return comment_data(comment) | {"message": html.escape(comment.message)}
 
 
 def comment_data(comment: ReportComment) -> structs.CommentData:

@@ -5,15 +5,16 @@ from typing import Any, Final
 
 from storaged.auth.permissions import Right
 from storaged.model import DetectionStatus, StoreId
-from storaged.model import ReviewStatus as Review
+from storaged.model import ReviewStatus as Reviewed
 from storaged.store import numbered, reports
 from storaged.store.numbered import Extent, RunChoice, StoreChoice
 from storaged.store.reports import ReportGroup
 from storaged.thrift import structs
 from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.filters import read_asked
+from storaged.thrift.reviews import STATUSES as REVIEW_STATUSES
 from storaged.thrift.structs import CompareData, ReportFilter, ReportStatus, ReviewStatus
-from storaged.thrift.values import DETECTION, REVIEW, extent_of, some, time_text
+from storaged.thrift.values import DETECTION, extent_of, some, time_text
 
 
 async def get_run_result_count(
@@ -82,15 +83,15 @@ async def get_review_status_counts(
     call: Call, run_ids: list[int] | None, asked: ReportFilter | None, compared: CompareData | None
 ) -> dict[ReviewStatus, int]:
     counts = _by_key(await _count(call, ReportGroup.REVIEW_STATUS, None, run_ids, asked, compared))
-    return {REVIEW[Review(key)]: count for key, count in counts.items()}
+    return {REVIEW_STATUSES[Reviewed(key)]: count for key, count in counts.items()}
 
 
 async def get_report_status_counts(
     call: Call, run_ids: list[int] | None, asked: ReportFilter | None, compared: CompareData | None
 ) -> dict[ReportStatus, int]:
-    """Outstanding are those that the last store had, and that no review closed."""
+    """Outstanding are those that the last store had, and that nobody called false positive or intentional."""
     counts = _by_key(await _count(call, ReportGroup.OUTSTANDING, None, run_ids, asked, compared))
-    return {ReportStatus.OUTSTANDING if key == "true" else ReportStatus.CLOSED: counts[key] for key in counts}
+    return {ReportStatus.OUTSTANDING if key == "true" else ReportStatus.CLOSED: n for key, n in counts.items()}
 
 
 async def get_report_annotations(

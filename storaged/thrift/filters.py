@@ -6,15 +6,17 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from storaged.database.sql import Connection
-from storaged.model import DetectionStatus, ReviewStatus, RunId, StoreId
-from storaged.store import numbered
+from storaged.model import DetectionStatus, RunId, StoreId
+from storaged.store import components, numbered
 from storaged.store.diffs import Difference, DiffSet, difference
 from storaged.store.numbered import RunChoice
 from storaged.store.products import Product
-from storaged.store.reports import ReportFilter
+from storaged.store.reports import FilesOf, ReportFilter
 from storaged.store.severities import Severity
 from storaged.thrift import structs
+from storaged.thrift.components import OTHER
 from storaged.thrift.faults import Refused
+from storaged.thrift.reviews import FROM_STATUSES
 from storaged.thrift.structs import DiffType, ReportStatus
 from storaged.thrift.values import some, time_of, time_or_none
 
@@ -25,7 +27,6 @@ DIFF_SETS: Final = {
 }
 # No run has this number: what nothing fits.
 NO_RUN: Final = RunId(0)
-NOT_YET: Final = {"componentNames": "source components", "cleanupPlanNames": "cleanup plans"}
 # Those between which the columns of the database's integers end.
 LENGTHS: Final = (0, 2**31 - 1)
 
@@ -65,6 +66,7 @@ async def read_asked(
             outstanding=_outstanding(asked.get("reportStatus")),
             open_at=_open_at(asked, time_or_none(at)),
             **_values(asked),
+            **await _components(conn, product, asked),
             **_numbers(asked),
             **_times(asked),
         ),
@@ -81,7 +83,8 @@ async def _runs(
     conn: Connection, product: Product, runs: Sequence[int], asked: structs.ReportFilter
 ) -> Sequence[RunId]:
     """Those of the call that have one of the names; empty: all."""
-    if _fits_nothing(asked):
+    # A diff asks for the reports of no hash.
+    if asked.get("reportHash") == []:
         return [NO_RUN]
     names = asked.get("runName")
     if not names:
@@ -90,15 +93,29 @@ async def _runs(
     return list(named) or [NO_RUN]
 
 
-def _fits_nothing(asked: structs.ReportFilter) -> bool:
-    """No report hash of an empty list, which a diff asks for."""
-    return asked.get("reportHash") == []
-
-
 def _outstanding(statuses: Sequence[ReportStatus] | None) -> bool | None:
     if not statuses or set(statuses) == set(ReportStatus):
         return None
     return statuses[0] is ReportStatus.OUTSTANDING
+
+
+async def _components(conn: Connection, product: Product, asked: structs.ReportFilter) -> dict[str, Any]:
+    """The files of source components, and which of a report's files must be among them."""
+    names = asked.get("componentNames")
+    if not names:
+        return {}
+    known = {one.name: one.value for one in await components.list_components(conn, product.id)}
+    values = [known[name] for name in names if name in known]
+    files = await numbered.files_in_components(conn, product.id, values)
+    if OTHER in names:
+        files += await numbered.files_in_components(conn, product.id, list(known.values()), other=True)
+    return {"file_ids": files, "file_ids_of": _files_of(asked)}
+
+
+def _files_of(asked: structs.ReportFilter) -> FilesOf:
+    if asked.get("componentMatchesAnyPoint"):
+        return FilesOf.ANY
+    return FilesOf.ALL if asked.get("fullReportPathInComponent") else FilesOf.REPORT
 
 
 def _open_at(asked: structs.ReportFilter, at: datetime | None) -> datetime | None:
@@ -118,12 +135,11 @@ def _history_time(text: str) -> datetime:
 
 def _values(asked: structs.ReportFilter) -> dict[str, Any]:
     """Conditions that are lists of alternatives; raises Refused."""
-    for name, what in NOT_YET.items():
-        if asked.get(name):
-            raise Refused(f"storaged has no {what} yet: leave {name} out of the filter.")
+    if asked.get("cleanupPlanNames"):
+        raise Refused("storaged has no cleanup plans: leave cleanupPlanNames out of the filter.")
     return {
         "detection_statuses": [DetectionStatus(one.name.lower()) for one in asked.get("detectionStatus") or ()],
-        "review_statuses": [ReviewStatus(one.name.lower()) for one in asked.get("reviewStatus") or ()],
+        "review_statuses": [FROM_STATUSES[one] for one in asked.get("reviewStatus") or ()],
         "severities": [Severity(one) for one in asked.get("severity") or ()],
         "checkers": asked.get("checkerName") or (),
         "analyzers": asked.get("analyzerNames") or (),

@@ -7,19 +7,20 @@ from typing import Any, Final, NoReturn
 from storaged.auth.permissions import Right
 from storaged.database.sql import Connection, snapshot
 from storaged.errors import ReportNotFound
-from storaged.model import DetectionStatus, ReviewStatus
-from storaged.store import numbered, reports
+from storaged.model import DetectionStatus
+from storaged.store import numbered, report_comments, reports
 from storaged.store.numbered import Extent
 from storaged.store.products import Product
 from storaged.store.reports import ReportOrder, ReportSort
-from storaged.store.reviews import Rule
 from storaged.thrift import structs
-from storaged.thrift.calls import Call, Handled, Methods
+from storaged.thrift.calls import NOBODY, Call, Handled, Methods
+from storaged.thrift.comments import shown
 from storaged.thrift.faults import Refused
 from storaged.thrift.filters import Asked, read_asked
 from storaged.thrift.paging import FOUND_LISTS, list_key
+from storaged.thrift.reviews import STATUSES as STATUSES_OF_REVIEWS
 from storaged.thrift.structs import DiffType, Order, SortType
-from storaged.thrift.values import DETECTION, REVIEW, extent_of, review_data, time_text
+from storaged.thrift.values import DETECTION, extent_of, time_text
 
 # The number of a file by the report that names it, and its path.
 Numbers = Mapping[tuple[int, str], int]
@@ -33,6 +34,7 @@ SORTS: Final = {
     SortType.REVIEW_STATUS: ReportOrder(ReportSort.REVIEW_STATUS),
 }
 MOST_SEVERE_FIRST: Final[structs.SortMode] = {"type": SortType.SEVERITY, "ord": Order.DESC}
+REVIEWS: Final = {status.value: theirs for status, theirs in STATUSES_OF_REVIEWS.items()}
 SEVERITIES: Final = {int(grade): grade for grade in structs.Severity}
 STATUSES: Final = {status.value: DETECTION[status] for status in DetectionStatus}
 NOTES: Final = {int(kind): kind for kind in structs.ExtendedReportDataType}
@@ -84,7 +86,7 @@ async def get_diff_results_hash(
     skipped: list[structs.DetectionStatus] | None,
     tag_ids: list[int] | None,
 ) -> list[str]:
-    """Report hashes of a client's folder beside what is open in runs, each now or at its tag.
+    """Report hashes of a client's folder beside what is open in runs, each now or, with tags, at its tag.
 
     New: those of the folder that are not open there; resolved: those that are open there alone; unresolved: both.
     """
@@ -93,7 +95,12 @@ async def get_diff_results_hash(
     async with call.services.engine.connect() as conn:
         side = await numbered.side_of(conn, call.product.id, run_ids or (), tag_ids or (), None)
         found = await numbered.open_hashes(
-            conn, call.product.id, side, given, among=which is not DiffType.RESOLVED, skipped=statuses
+            conn,
+            call.product.id,
+            side,
+            given,
+            among=which is not DiffType.RESOLVED,
+            skipped=() if tag_ids else statuses,
         )
     if which is DiffType.RESOLVED:
         return sorted(found)
@@ -129,7 +136,12 @@ async def _read_reports(
     rows = await reports.read_rows(conn, product.id, ids, details=details)
     numbers = await numbered.files_of_reports(conn, product.id, ids, details=details)
     # A thousand reports with their bug paths take 20 ms.
-    return await asyncio.to_thread(lambda: [_report_data(row, numbers, details=details) for row in rows])
+    found = await asyncio.to_thread(lambda: [_report_data(row, numbers, details=details) for row in rows])
+    if details:
+        comments = await report_comments.comments_of_reports(conn, product.id, ids)
+        for report in found:
+            report["details"]["comments"] = [shown(comment) for comment in comments.get(report["reportId"], ())]
+    return found
 
 
 def _gone(call: Call, report_id: int) -> NoReturn:
@@ -148,7 +160,7 @@ def _report_data(row: Any, numbers: Numbers, *, details: bool) -> structs.Report
         "line": row["line"],
         "column": row["column"],
         "severity": SEVERITIES[row["severity"]],
-        "reviewData": _review_data(row),
+        "reviewData": _review(row),
         "detectionStatus": STATUSES[row["detection_status"]],
         "detectedAt": time_text(row["detected_at"]),
         "bugPathLength": row["path_length"],
@@ -163,12 +175,19 @@ def _report_data(row: Any, numbers: Numbers, *, details: bool) -> structs.Report
     return found
 
 
-def _review_data(row: Any) -> structs.ReviewData:
-    status = ReviewStatus(row["review_status"])
-    if row["reviewed_at"] is None:
-        return {"status": REVIEW[status], "isInSource": False}
-    rule = Rule(reports.hash_text(row), status, row["review_message"], row["review_author"], row["reviewed_at"])
-    return review_data(rule, in_source=row["review_source"] == "comment")
+def _review(row: Any) -> structs.ReviewData:
+    """Nothing but the status where nobody has said anything."""
+    said: structs.ReviewData = {
+        "status": REVIEWS[row["review_status"]],
+        "isInSource": row["review_source"] == "comment",
+    }
+    if row["reviewed_at"] is not None:
+        said |= {
+            "comment": row["review_message"],
+            "author": row["review_author"] or NOBODY,
+            "date": time_text(row["reviewed_at"]),
+        }
+    return said
 
 
 def _details(row: Any, numbers: Numbers) -> structs.ReportDetails:
@@ -180,7 +199,6 @@ def _details(row: Any, numbers: Numbers) -> structs.ReportDetails:
             {**_place(report, note[1:6], numbers), "type": NOTES[note[0]], "message": note[6]}
             for note in path["extended"]
         ],
-        "comments": [],
     }
 
 

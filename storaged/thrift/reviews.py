@@ -3,14 +3,16 @@
 from typing import Final
 
 from storaged.auth.permissions import Right
+from storaged.model import ReviewStatus as Status
 from storaged.store import reports, reviews
 from storaged.store.reviews import Rule, RuleFilter, RuleOrder, RuleSort
 from storaged.thrift import structs
-from storaged.thrift.calls import Call, Handled, Methods
+from storaged.thrift.calls import NOBODY, Call, Handled, Methods
 from storaged.thrift.structs import Order, ReviewStatus, ReviewStatusRuleSortType
-from storaged.thrift.values import REVIEW, review_data
+from storaged.thrift.values import time_text
 
-FROM_STATUSES: Final = {their: ours for ours, their in REVIEW.items()}
+STATUSES: Final = {status: ReviewStatus[status.name] for status in Status}
+FROM_STATUSES: Final = {their: ours for ours, their in STATUSES.items()}
 SORTS: Final = {
     ReviewStatusRuleSortType.REPORT_HASH: RuleSort.REPORT_HASH,
     ReviewStatusRuleSortType.STATUS: RuleSort.STATUS,
@@ -70,6 +72,17 @@ async def remove_review_status_rules(call: Call, rule_filter: structs.ReviewStat
     async with call.services.engine.connect() as conn:
         await reviews.remove_rules(conn, call.product.id, _where(rule_filter))
     return True
+
+
+def review_data(rule: Rule, *, in_source: bool) -> structs.ReviewData:
+    """What is said of a hash, as clients know it."""
+    return {
+        "status": STATUSES[rule.status],
+        "comment": rule.message,
+        "author": rule.author or NOBODY,
+        "date": time_text(rule.reviewed_at),
+        "isInSource": in_source,
+    }
 
 
 def _where(asked: structs.ReviewStatusRuleFilter | None) -> RuleFilter:

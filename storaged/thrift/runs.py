@@ -47,7 +47,8 @@ async def get_run_data(
             extent_of(limit, offset),
             reverse=mode.get("ord") is Order.DESC,
         )
-    return [_run_data(row) for row in rows]
+        suppressed = await numbered.suppressed_reports(conn, call.product.id, [row["id"] for row in rows])
+    return [_run_data(row, suppressed.get(row["id"], 0)) for row in rows]
 
 
 async def get_run_count(call: Call, run_filter: structs.RunFilter | None) -> int:
@@ -165,7 +166,7 @@ async def _time_of_run(conn: Connection, product: Product, name: str | None) -> 
     return stored_at
 
 
-def _run_data(row: Any) -> structs.RunData:
+def _run_data(row: Any, suppressed: int) -> structs.RunData:
     counts: Mapping[str, int] = row["counts"]
     return {
         "runId": row["id"],
@@ -173,7 +174,7 @@ def _run_data(row: Any) -> structs.RunData:
         "name": row["name"],
         # Its clients take -1 for an analysis that has not ended, and print whole seconds.
         "duration": int(row["duration"] or 0),
-        "resultCount": sum(counts.get(status, 0) for status in OPEN),
+        "resultCount": sum(counts.get(status, 0) for status in OPEN) - suppressed,
         "detectionStatusCount": {DETECTION[DetectionStatus(status)]: count for status, count in counts.items()},
         # What is None is not set.
         "versionTag": row["tag"],

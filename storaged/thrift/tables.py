@@ -20,6 +20,7 @@ from storaged.thrift import (
     sources,
     stores,
     tasks,
+    transfer,
 )
 from storaged.thrift.calls import Methods
 
@@ -34,10 +35,11 @@ TABLES: Final[Mapping[str, Methods]] = {
         **sources.METHODS,
         **stores.METHODS,
         **failed_analyses.METHODS,
-        "getPackageVersion": serverinfo.METHODS["getPackageVersion"],
         **reviews.METHODS,
         **comments.METHODS,
         **components.METHODS,
+        **transfer.METHODS,
+        "getPackageVersion": serverinfo.METHODS["getPackageVersion"],
     },
     "Configuration": configuration.METHODS,
     "Products": products.METHODS,

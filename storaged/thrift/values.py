@@ -5,11 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from storaged.model import DetectionStatus as Detection
-from storaged.model import ReviewStatus as Review
 from storaged.store.numbered import Extent
-from storaged.store.reviews import Rule
 from storaged.thrift import structs
-from storaged.thrift.calls import NOBODY
 from storaged.thrift.faults import Refused
 
 # As much as one call answers with; its clients go on with the next page when it is full.
@@ -17,8 +14,6 @@ MAX_QUERY_SIZE: Final = 500
 Value = TypeVar("Value")
 
 DETECTION: Final = {status: structs.DetectionStatus[status.name] for status in Detection}
-
-REVIEW: Final = {status: structs.ReviewStatus[status.name] for status in Review}
 
 
 def time_text(moment: datetime) -> str:
@@ -52,14 +47,3 @@ def some(values: Sequence[Value] | None) -> Sequence[Value] | None:
 def statistics_of(analyzers: Any) -> dict[str, structs.AnalyzerStatistics]:
     """Numbers that were not told are 0: clients add them."""
     return {one["name"]: {"failed": one["failed"] or 0, "successful": one["successful"] or 0} for one in analyzers}
-
-
-def review_data(rule: Rule, *, in_source: bool) -> structs.ReviewData:
-    """What is said of a hash, as clients know it."""
-    return {
-        "status": REVIEW[rule.status],
-        "comment": rule.message,
-        "author": rule.author or NOBODY,
-        "date": time_text(rule.reviewed_at),
-        "isInSource": in_source,
-    }

@@ -106,7 +106,7 @@ def test_reports_of_an_archive_have_the_fields_of_stored_ones_but_no_id_run_stat
     like_it = get(runs, f"{DIFF}?set=new&base=tagged&new=new&details=true")["reports"][0]
     assert found.keys() == like_it.keys()
     nothing = {name for name, value in found.items() if value is None}
-    assert nothing == {"id", "run", "detection_status", "detected_at", "fixed_at"}
+    assert nothing == {"id", "run", "detection_status", "detected_at", "fixed_at", "review"}
     assert (found["file"], found["line"], found["severity"]) == (like_it["file"], 2, like_it["severity"])
     assert found["events"] == [["/src/a.c", 2, 3, 2, 3, "bad 7"]]
 

@@ -42,9 +42,9 @@ def reports(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield daemon
 
 
-def service(daemon: DaemonProcess, name: str, **arguments: Any) -> Any:
+def service(daemon: DaemonProcess, method: str, /, **arguments: Any) -> Any:
     given = {argument: value for argument, value in arguments.items() if value is not None}
-    return ask(daemon, "CodeCheckerService", name, product="Default", **given)
+    return ask(daemon, "CodeCheckerService", method, product="Default", **given)
 
 
 def ids(daemon: DaemonProcess, *names: str) -> list[int]:
@@ -155,10 +155,61 @@ def test_reports_are_filtered_by_status_and_by_what_a_tag_had(reports: DaemonPro
     assert chosen(reports, runTag=[tag(reports, "v1")]) == [1, 2, 3]
 
 
-@pytest.mark.parametrize("name", ["componentNames", "cleanupPlanNames"])
-def test_what_storaged_does_not_have_is_told_and_not_left_out_of_a_filter(reports: DaemonProcess, name: str) -> None:
-    with pytest.raises(Failed, match=f"leave {name} out"):
-        chosen(reports, **{name: ["x"]})
+def test_cleanup_plans_are_told_not_to_be_there_and_not_left_out_of_a_filter(reports: DaemonProcess) -> None:
+    with pytest.raises(Failed, match="leave cleanupPlanNames out"):
+        chosen(reports, cleanupPlanNames=["x"])
+
+
+def test_reports_are_filtered_by_source_components(reports: DaemonProcess) -> None:
+    other = "Other (auto-generated)"
+    assert chosen(reports, "two", componentNames=[other]) == [1, 3, 3]
+    for name, value in (("a", "+/src/*\n-*/B.c"), ("b", "+*/B.c"), ("no a", "-*/a.c"), ("none", "+/lib/*")):
+        service(reports, "addSourceComponent", name=name, value=value, description="")
+    assert chosen(reports, "two", componentNames=["a"]) == [1, 3, 3]
+    assert chosen(reports, "two", componentNames=["a"], fullReportPathInComponent=True) == [1, 3]
+    assert chosen(reports, "two", componentNames=["b"]) == chosen(reports, "two", componentNames=["no a"]) == []
+    assert chosen(reports, "two", componentNames=["b"], componentMatchesAnyPoint=True) == [3]
+    assert chosen(reports, "two", componentNames=["none"]) == chosen(reports, "two", componentNames=["x"]) == []
+    assert chosen(reports, "two", componentNames=["none", "a"]) == [1, 3, 3]
+    assert chosen(reports, "two", componentNames=[other]) == []
+    for name in ("a", "b", "no a", "none"):
+        service(reports, "removeSourceComponent", name=name)
+
+
+def test_reviews_and_comments_are_part_of_reports_filters_counts_and_diffs(reports: DaemonProcess) -> None:
+    rule = {"reportHash": f"{3:032x}", "status": ReviewStatus.INTENTIONAL, "message": "so"}
+    service(reports, "addReviewStatusRule", **rule)
+    (once,) = results(reports, "two", reportFilter={"bugPathLength": {"min": 2}})
+    service(reports, "addComment", reportId=once["reportId"], comment={"message": "a < b"})
+    (found,) = results(reports, "two", reportFilter={"bugPathLength": {"min": 2}}, getDetails=True)
+    said = found["reviewData"]
+    assert (said["status"], said["comment"], said["author"], said["isInSource"]) == (
+        ReviewStatus.INTENTIONAL,
+        "so",
+        "Anonymous",
+        False,
+    )
+    assert [comment["message"] for comment in found["details"]["comments"]] == ["a &lt; b"]
+    assert chosen(reports, "two", reviewStatus=[ReviewStatus.INTENTIONAL]) == [3, 3]
+    assert chosen(reports, "two", reviewStatus=[ReviewStatus.UNREVIEWED, ReviewStatus.CONFIRMED]) == [1]
+    assert chosen(reports, "two", reportStatus=[ReportStatus.CLOSED]) == [3, 3]
+    assert chosen(reports, "two", reportStatus=[ReportStatus.OUTSTANDING]) == [1]
+    asked = {"runIds": ids(reports, "two"), "reportFilter": {}}
+    assert service(reports, "getReviewStatusCounts", **asked) == {
+        ReviewStatus.UNREVIEWED: 1,
+        ReviewStatus.INTENTIONAL: 2,
+    }
+    assert service(reports, "getReportStatusCounts", **asked) == {ReportStatus.OUTSTANDING: 1, ReportStatus.CLOSED: 2}
+    (run,) = service(reports, "getRunData", runFilter={"names": ["two"]})
+    assert (run["resultCount"], run["detectionStatusCount"]) == (1, {DetectionStatus.NEW: 3})
+    checkers = service(reports, "getCheckerStatusVerificationDetails", **asked).values()
+    assert {one["checkerName"]: (one["outstanding"], one["closed"]) for one in checkers}["unix.Malloc"] == (0, 2)
+    assert diff(reports, DiffType.NEW, "one", "two") == []
+    hashes = {"runIds": ids(reports, "two"), "reportHashes": [f"{1:032x}"], "diffType": DiffType.RESOLVED}
+    assert service(reports, "getDiffResultsHash", **hashes) == []
+    service(reports, "removeReviewStatusRules")
+    assert service(reports, "getDiffResultsHash", **hashes) == [f"{3:032x}"]
+    assert diff(reports, DiffType.NEW, "one", "two") == [3, 3]
 
 
 @pytest.mark.parametrize(
@@ -169,6 +220,7 @@ def test_what_storaged_does_not_have_is_told_and_not_left_out_of_a_filter(report
         (SortType.FILENAME, [1, 3, 3]),
         (SortType.SEVERITY, [3, 3, 1]),
         (SortType.DETECTION_STATUS, [1, 3, 3]),
+        (SortType.REVIEW_STATUS, [1, 3, 3]),
     ],
 )
 def test_reports_are_sorted(reports: DaemonProcess, sort: SortType | None, expected: list[int]) -> None:

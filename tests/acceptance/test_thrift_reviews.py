@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from storaged.thrift.structs import (
-    CommentKind,
-    ErrorCode,
-    Order,
-    ReportStatus,
-    ReviewStatus,
-    ReviewStatusRuleSortType,
-    SortType,
-)
+from storaged.thrift.structs import CommentKind, ErrorCode, Order, ReviewStatus, ReviewStatusRuleSortType
+from tests.acceptance.calls import call as native
 from tests.acceptance.calls import get
 from tests.acceptance.codechecker_client import Client, Done
 from tests.acceptance.conftest import fresh_database
@@ -75,36 +68,6 @@ def test_a_rule_is_for_all_reports_of_its_hash(pantry: DaemonProcess) -> None:
         False,
     )
     assert data["date"].replace(" ", "T") + "Z" == report(pantry)["review"]["at"]
-
-
-def test_reports_tell_how_they_were_reviewed_and_are_chosen_sorted_and_counted_by_it(pantry: DaemonProcess) -> None:
-    def found(**report_filter: Any) -> list[Any]:
-        listed: list[Any] = call(pantry, "getRunResults", runIds=[], limit=100, offset=0, reportFilter=report_filter)
-        return listed
-
-    def counts(what: str) -> dict[int, int]:
-        counted: dict[int, int] = call(pantry, f"get{what}Counts", runIds=[], reportFilter={})
-        return counted
-
-    name, every = report(pantry)["report_hash"], len(found())
-    say(pantry, name, ReviewStatus.FALSE_POSITIVE, "never zero")
-    reviewed = found(reviewStatus=[ReviewStatus.FALSE_POSITIVE])
-    assert {one["bugHash"] for one in reviewed} == {name}
-    assert {one["reviewData"]["comment"] for one in reviewed} == {"never zero"}
-    assert not reviewed[0]["reviewData"]["isInSource"]
-    assert len(found(reviewStatus=[ReviewStatus.UNREVIEWED])) == every - len(reviewed)
-    assert found(reportStatus=[ReportStatus.CLOSED]) == reviewed
-    assert counts("ReviewStatus") == {
-        ReviewStatus.FALSE_POSITIVE: len(reviewed),
-        ReviewStatus.UNREVIEWED: every - len(reviewed),
-    }
-    assert counts("ReportStatus") == {
-        ReportStatus.CLOSED: len(reviewed),
-        ReportStatus.OUTSTANDING: every - len(reviewed),
-    }
-    down = [{"type": SortType.REVIEW_STATUS, "ord": Order.DESC}]
-    listed = call(pantry, "getRunResults", runIds=[], limit=100, offset=0, sortType=down, reportFilter={})
-    assert [one["bugHash"] for one in listed[: len(reviewed)]] == [name] * len(reviewed)
 
 
 def test_the_review_of_one_report_is_that_of_its_hash(pantry: DaemonProcess) -> None:
@@ -202,3 +165,74 @@ def test_codecheckers_own_client_adds_lists_and_deletes_components(
     assert [(one["name"], one["value"]) for one in listed if one["name"] == "shelf"] == [("shelf", COMPONENT)]
     assert client("del", "shelf").code == 0
     assert "does not exist" in client("del", "shelf").out
+
+
+def test_reviews_and_comments_are_exported_by_run_and_imported_elsewhere(pantry: DaemonProcess) -> None:
+    one = report(pantry)
+    say(pantry, one["report_hash"], ReviewStatus.INTENTIONAL, "so it is")
+    say(pantry, "elsewhere", ReviewStatus.CONFIRMED)
+    call(pantry, "addComment", reportId=one["id"], comment={"message": "a <b>"})
+    data = call(pantry, "exportData", runFilter={"names": ["pan*"]})
+    assert list(data["reviewData"]) == [one["report_hash"]]
+    (comments,) = data["comments"].values()
+    assert comments[0]["message"] == "a <b>"
+    assert call(pantry, "exportData", runFilter={"names": ["none"], "exactMatch": True}) == {
+        "comments": {},
+        "reviewData": {},
+    }
+    call(pantry, "removeReviewStatusRules")
+    count = call(pantry, "getCommentCount", reportId=one["id"])
+    for _ in range(2):
+        assert call(pantry, "importData", exportData=data) is True
+    assert report(pantry)["review"] == {
+        "message": "so it is",
+        "author": None,
+        "at": data["reviewData"][one["report_hash"]]["date"].replace(" ", "T") + "Z",
+        "source": "rule",
+    }
+    assert call(pantry, "getCommentCount", reportId=one["id"]) == count
+    native(pantry, "POST", "/api/v1/products", body=b'{"endpoint":"other"}')
+    ask(pantry, "CodeCheckerService", "importData", product="other", exportData=data)
+    again = ask(pantry, "CodeCheckerService", "exportData", product="other")
+    assert again["reviewData"] == data["reviewData"]
+    assert [one["createdAt"] for one in again["comments"][one["report_hash"]]] == [c["createdAt"] for c in comments]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"reviewData": {"aa": {"status": 1, "date": "yesterday"}}}, "'yesterday' is no time"),
+        ({"reviewData": {"aa": {"date": "2026-11-24 08:30:00"}}}, "The review of aa has no status"),
+        ({"comments": {"aa": [{"message": "x"}]}}, "is no time"),
+    ],
+)
+def test_what_cannot_be_imported_is_told_and_nothing_is(pantry: DaemonProcess, data: Any, told: str) -> None:
+    good = {"zz": {"status": 1, "date": "2026-11-24 08:30:00.5"}}
+    with pytest.raises(Failed, match=told):
+        call(pantry, "importData", exportData={"reviewData": {**good, **data.pop("reviewData", {})}, **data})
+    assert rules(pantry) == []
+
+
+def test_codecheckers_own_client_suppresses_exports_and_imports(
+    codechecker_client: Client, pantry: DaemonProcess, tmp_path: Path
+) -> None:
+    one = report(pantry)
+    name = Path(one["file"]).name
+    (tmp_path / "suppress").write_text(f"{one['report_hash']}||{name}||never so||false_positive\n")
+
+    def client(*arguments: str) -> Done:
+        done = codechecker_client.cmd(pantry, *arguments, product="Default")
+        assert done.code == 0, done.err + done.out
+        return done
+
+    client("suppress", "-i", str(tmp_path / "suppress"), "pantry")
+    assert (report(pantry)["review_status"], report(pantry)["review"]["message"]) == ("false_positive", "never so")
+    exported = client("export", "-n", "pantry")
+    (tmp_path / "exported.json").write_text(exported.out)
+    call(pantry, "removeReviewStatusRules")
+    client("import", "-i", str(tmp_path / "exported.json"))
+    assert report(pantry)["review_status"] == "false_positive"
+    shown = client("results", "pantry", "--details", "-o", "json").json
+    assert one["report_hash"] not in {row["bugHash"] for row in shown}
+    shown = client("results", "pantry", "--review-status", "false_positive", "-o", "json").json
+    assert {row["bugHash"] for row in shown} == {one["report_hash"]}

@@ -58,9 +58,9 @@ def runs(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield daemon
 
 
-def service(daemon: DaemonProcess, name: str, **arguments: Any) -> Any:
+def service(daemon: DaemonProcess, method: str, /, **arguments: Any) -> Any:
     given = {argument: value for argument, value in arguments.items() if value is not None}
-    return ask(daemon, "CodeCheckerService", name, product="Default", **given)
+    return ask(daemon, "CodeCheckerService", method, product="Default", **given)
 
 
 def names(

@@ -269,3 +269,23 @@ async def test_rows_that_a_crash_of_the_server_took_from_staging_are_noticed(eng
             await conn.execute(f"DELETE FROM {table} WHERE ctid = (SELECT min(ctid) FROM {table})")  # noqa: S608
             with pytest.raises(StagedRowsLost, match=left):
                 await merge.check_staged(conn, lease, reports=2, files=2)
+
+
+MANY_REPORTS = """
+INSERT INTO report (product_id, checker_id, run_id, report_hash, path_hash, file_id, line, "column", status_by, status,
+                    path_length, detected_at, message)
+SELECT 1, 1, 1, md5(n::text)::uuid, md5(n::text)::uuid, md5('f')::uuid, 1, 1, 1, 'new', 1, now(), 'm'
+FROM generate_series(1, 20000) AS n
+"""
+
+
+async def test_what_came_is_looked_up_by_its_path_hash_though_statistics_do_not_know_the_run(engine: Engine) -> None:
+    lease = await stage(engine, [A])
+    query = merge.QUERIES["fill_incoming"]
+    async with engine.begin() as conn:
+        await conn.execute("ALTER TABLE report SET (autovacuum_enabled = false)")
+        await conn.execute(MANY_REPORTS)
+        await conn.execute(merge.QUERIES["create_work_tables"].text)
+        plan = await conn.fetch(f"EXPLAIN {query.text}", *query.arguments({"product": 1, "run": 1, "lease": lease}))
+    lines = "\n".join(row[0] for row in plan)
+    assert "Index Scan using report_product_id_run_id_path_hash_key" in lines, lines

@@ -1,11 +1,13 @@
 """Lists of reports: each filter, all of them together, and each order, page by page."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from itertools import combinations, pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -14,6 +16,7 @@ from storaged.database.sql import Connection
 from storaged.model import DetectionStatus, ProductId, ReviewStatus, RunId, StoreId
 from storaged.store.reports import (
     BY_ID,
+    FilesOf,
     ReportCursor,
     ReportFilter,
     ReportOrder,
@@ -126,6 +129,17 @@ def open_at(report: Report, tag: str) -> bool:
 
 HASH = "c4ca4238a0b923820dcc509a6f75849b"  # the MD5 of 1, which the first report and the 51st have
 CLOSED = {"resolved", "off", "unavailable"}
+
+
+def outstanding(report: Report) -> bool:
+    return report["detection_status"] not in CLOSED and report["review_status"] not in {"false_positive", "intentional"}
+
+
+def file_id(path: str) -> UUID:
+    return UUID(bytes=hashlib.md5(path.encode(), usedforsecurity=False).digest())
+
+
+HEADER = file_id("/lib/b.h")
 FILTERS: list[tuple[dict[str, Any], Expected]] = [
     ({"runs": [TRUNK]}, lambda report: report["run"] == "trunk"),
     ({"tags": ["v1"]}, lambda report: open_at(report, "v1")),
@@ -142,8 +156,6 @@ FILTERS: list[tuple[dict[str, Any], Expected]] = [
     ),
     ({"open": True}, lambda report: report["detection_status"] not in CLOSED),
     ({"open": False}, lambda report: report["detection_status"] in CLOSED),
-    ({"outstanding": True}, lambda report: report["fixed_at"] is None),
-    ({"outstanding": False}, lambda report: report["fixed_at"] is not None),
     (
         {"open_at": NOON + 2 * HOUR},
         lambda report: (
@@ -161,6 +173,17 @@ FILTERS: list[tuple[dict[str, Any], Expected]] = [
     (
         {"files": ["/LIB/*"], "files_any_case": True, "anywhere": True},
         lambda report: report["file"].startswith("/lib/") or report["id"] % 4 == 1,
+    ),
+    ({"outstanding": True}, outstanding),
+    ({"outstanding": False}, lambda report: not outstanding(report)),
+    ({"file_ids": [HEADER], "file_ids_of": FilesOf.REPORT}, lambda report: report["file"] == "/lib/b.h"),
+    (
+        {"file_ids": [HEADER], "file_ids_of": FilesOf.ANY},
+        lambda report: report["file"] == "/lib/b.h" or report["id"] % 4 == 1,
+    ),
+    (
+        {"file_ids": [file_id(path) for path in FILES[:3]], "file_ids_of": FilesOf.ALL},
+        lambda report: report["file"] != "/lib/b.h" and report["id"] % 4 != 1,
     ),
     (
         {"files": ["/lib/*"], "anywhere": True},
