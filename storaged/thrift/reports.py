@@ -176,17 +176,14 @@ def _report_data(row: Any, numbers: Numbers, *, details: bool) -> structs.Report
 
 
 def _review(row: Any) -> structs.ReviewData:
-    """Nothing but the status where nobody has said anything."""
+    """An empty comment, nobody and no time where nobody has said anything."""
     said: structs.ReviewData = {
         "status": REVIEWS[row["review_status"]],
+        "comment": row["review_message"] or "",
         "isInSource": row["review_source"] == "comment",
     }
     if row["reviewed_at"] is not None:
-        said |= {
-            "comment": row["review_message"],
-            "author": row["review_author"] or NOBODY,
-            "date": time_text(row["reviewed_at"]),
-        }
+        said |= {"author": row["review_author"] or NOBODY, "date": time_text(row["reviewed_at"])}
     return said
 
 

@@ -115,8 +115,8 @@ SHOWN = [
     ("sum", "-n", "left", "right", *STATUSES),
     ("diff", "-b", "left:v1", "-n", "left:v2", "--resolved"),
 ]
-# Numbers and times are each server's own; a duration is cut, and a review of what nobody has reviewed empty.
-OWN = {"runId", "id", "reportId", "fileId", "time", "runDate", "detectedAt", "fixedAt", "duration", "reviewData"}
+# Numbers and times are each server's own, and a duration is cut; to CodeChecker, who stored a report has reviewed it.
+OWN = {"runId", "id", "reportId", "fileId", "time", "runDate", "detectedAt", "fixedAt", "duration", "date", "author"}
 
 
 @pytest.mark.parametrize("command", SHOWN, ids=lambda command: command[0])

@@ -92,7 +92,7 @@ def test_a_report_comes_with_all_that_is_known_of_it(reports: DaemonProcess) -> 
         "line": 2,
         "column": 3,
         "severity": 30,
-        "reviewData": {"status": ReviewStatus.UNREVIEWED, "isInSource": False},
+        "reviewData": {"status": ReviewStatus.UNREVIEWED, "comment": "", "isInSource": False},
         "detectionStatus": DetectionStatus.NEW,
         "bugPathLength": 2,
         "analyzerName": "unknown",
