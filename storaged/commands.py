@@ -112,14 +112,15 @@ def check(config: Path | None, output: str, **flags: Any) -> None:
     Each check says ok, warning or bad, and what to do. Exit codes: 0 nothing is bad, 1 something is, or the database
     cannot be had.
     """
-    from storaged.check import check_installation, tell
+    from storaged.check import check_installation, describe
     from storaged.logs import configure_logs
+    from storaged.queue.checks import Level
 
     settings = load_settings(config, **{"log_level": "warning", **flags})
     configure_logs(settings)
     findings = run(check_installation(settings))
-    click.echo(tell(findings, output))
-    sys.exit(any(finding.level == "bad" for finding in findings))
+    click.echo(describe(findings, output))
+    sys.exit(any(finding.level is Level.BAD for finding in findings))
 
 
 @main.command()
