@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from storaged_cli.completion import prepare
+from storaged_cli.completion import prepare, variable
 
 from storaged.errors import StoragedError
 from storaged.settings import Settings
@@ -18,8 +18,8 @@ else:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-
-COMPLETES = "_STORAGED_COMPLETE"
+# Set by the script of `storaged completion` when the shell asks.
+COMPLETES = variable("storaged")
 
 
 class StoragedGroup(SuggestingGroup):
