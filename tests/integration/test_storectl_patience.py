@@ -28,21 +28,6 @@ GO_ON = f"To wait for it again: storectl jobs wait {TOKEN}\n"
 
 
 @pytest.fixture
-def daemon() -> Iterator[Daemon]:
-    with serve(Daemon()) as running:
-        yield running
-
-
-@pytest.fixture
-def reports(tmp_path: Path) -> Path:
-    """A report folder of the run `shop`, of an analysis that found nothing."""
-    folder = tmp_path / "reports"
-    folder.mkdir()
-    (folder / "metadata.json").write_text('{"version": 2, "tools": [{"name": "codechecker", "run_name": "shop"}]}')
-    return folder
-
-
-@pytest.fixture
 def large(reports: Path) -> Path:
     """A report folder larger than all buffers on the way."""
     (reports / "a.c").write_bytes(random.Random(1).randbytes(64 << 20))
