@@ -156,9 +156,7 @@ class Client:
     def set_review(self, report_hash: str, status: str, message: str) -> JsonObject:
         path = f"{self._product}/reviews/{quote(report_hash, safe='')}"
         answer = self._request("PUT", path, content={"status": status, "message": message})
-        if isinstance(answer, dict) and "report_hash" in answer:
-            return answer
-        raise NotADaemon(f"The answer of {self.address.base} is not a review: is it a storaged daemon?")
+        return check_object(self.address.base, answer, "a review", {"report_hash"})
 
     def remove_review(self, report_hash: str) -> None:
         self._request("DELETE", f"{self._product}/reviews/{quote(report_hash, safe='')}")
