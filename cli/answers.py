@@ -4,7 +4,7 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from http.client import BadStatusLine, RemoteDisconnected
 from typing import Any, Protocol
@@ -58,6 +58,18 @@ def read_answer(base: str, answer: Answer) -> Any:
     raise Refused(text, answer.status)
 
 
+def check_object(base: str, content: Any, what: str, members: Collection[str]) -> dict[str, Any]:
+    """The content of an answer, if it is an object with these members at least; raises NotADaemon when it is not."""
+    if isinstance(content, dict) and content.keys() >= {*members}:
+        return content
+    raise NotADaemon(f"The answer of {base} is not {what}: is it a storaged daemon?")
+
+
+def check_job(base: str, content: Any) -> dict[str, Any]:
+    """As `check_object`, for what a job must have for us to follow it."""
+    return check_object(base, content, "a job", {"token", "status", "sequence"})
+
+
 def explain(base: str, error: Exception, proxy: str | None = None) -> StorectlError:
     """A failure of the network in words; which class it becomes says whether asking again can help."""
     inner = _innermost(error)
@@ -91,7 +103,7 @@ _FAILURES: tuple[tuple[type[Exception], str], ...] = (
 
 
 def without_user(proxy: str) -> str:
-    """A proxy's URL as it may be shown."""
+    """A proxy's URL as it may be shown: without user and password."""
     scheme, mark, rest = proxy.rpartition("://")
     return scheme + mark + rest.rpartition("@")[2]
 

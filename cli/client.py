@@ -13,7 +13,7 @@ import urllib3
 from urllib3.util.timeout import Timeout
 
 from .address import Address
-from .answers import explain, read_answer
+from .answers import check_job, check_object, explain, read_answer
 from .errors import NotADaemon, Refused
 from .limits import USUAL, Attempt, Limit
 from .transport import open_pool, proxy_for
@@ -34,6 +34,12 @@ COMPARISON_SECONDS = 600.0
 """An archive is parsed before the answer comes, and others may be before it."""
 OVERVIEW_SECONDS = 10.0
 HASHES_PER_QUESTION = 10_000
+STORE_LIMITS = frozenset(
+    {
+        *("upload_bytes", "unpacked_bytes", "entries", "entry_bytes", "reports", "runs", "result_files"),
+        *("product_runs", "run_exists"),
+    }
+)
 
 
 class Client:
@@ -61,11 +67,9 @@ class Client:
         return missing
 
     def store_limits(self, query: Query, limit: Limit = USUAL) -> JsonObject:
-        """What a store with these parameters may have; refused as the store would be."""
+        """What a store with these parameters may have (STORE_LIMITS); refused as the store would be."""
         answer = self._request("GET", f"{self._product}/stores/limits", query, limit=limit)
-        if isinstance(answer, dict) and "upload_bytes" in answer:
-            return answer
-        raise NotADaemon(f"The answer of {self.address.base} tells no limits: is it a storaged daemon?")
+        return check_object(self.address.base, answer, "the limits of a store", STORE_LIMITS)
 
     def store(self, query: Query, archive: Iterable[bytes], key: str, seconds: float = math.inf) -> JsonObject:
         """Stream an archive and return its job. `key` makes a second try the same store.
@@ -119,18 +123,14 @@ class Client:
     def overview(self) -> JsonObject:
         """What an operator looks at first; an answer that takes long is none."""
         answer = self._request("GET", "/ops", limit=Limit(OVERVIEW_SECONDS))
-        if isinstance(answer, dict) and {"node", "queue", "running"} <= answer.keys():
-            return answer
-        raise NotADaemon(f"The answer of {self.address.base} is no overview: is it a storaged daemon?")
+        return check_object(self.address.base, answer, "an overview", {"node", "queue", "running"})
 
     def runs(self, query: Query = ()) -> Iterator[JsonObject]:
         return self._pages(f"{self._product}/runs", "runs", query)
 
     def run(self, name: str) -> JsonObject:
         answer = self._request("GET", f"{self._product}/runs/{quote(name, safe='')}")
-        if isinstance(answer, dict) and "name" in answer:
-            return answer
-        raise NotADaemon(f"The answer of {self.address.base} is not a run: is it a storaged daemon?")
+        return check_object(self.address.base, answer, "a run", {"name"})
 
     def has_run(self, name: str) -> bool:
         try:
@@ -156,9 +156,7 @@ class Client:
     def set_review(self, report_hash: str, status: str, message: str) -> JsonObject:
         path = f"{self._product}/reviews/{quote(report_hash, safe='')}"
         answer = self._request("PUT", path, content={"status": status, "message": message})
-        if isinstance(answer, dict) and "report_hash" in answer:
-            return answer
-        raise NotADaemon(f"The answer of {self.address.base} is not a review: is it a storaged daemon?")
+        return check_object(self.address.base, answer, "a review", {"report_hash"})
 
     def remove_review(self, report_hash: str) -> None:
         self._request("DELETE", f"{self._product}/reviews/{quote(report_hash, safe='')}")
@@ -237,14 +235,10 @@ class Client:
         raise NotADaemon(f"The answer of {self.address.base} has no list {name!r}: is it a storaged daemon?")
 
     def _product_object(self, answer: Any) -> JsonObject:
-        if isinstance(answer, dict) and "endpoint" in answer:
-            return answer
-        raise NotADaemon(f"The answer of {self.address.base} is not a product: is it a storaged daemon?")
+        return check_object(self.address.base, answer, "a product", {"endpoint"})
 
     def _job(self, answer: Any) -> JsonObject:
-        if isinstance(answer, dict) and {"token", "status", "sequence"} <= answer.keys():
-            return answer
-        raise NotADaemon(f"The answer of {self.address.base} is not a job: is it a storaged daemon?")
+        return check_job(self.address.base, answer)
 
 
 def _page_sizes(query: Query) -> Sequence[int]:

@@ -159,7 +159,7 @@ def plain_lines(facts: JsonObject) -> Iterator[str]:
 
 
 def _shown(value: object) -> object:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+    return ("yes" if value else "no") if isinstance(value, bool) else value
 
 
 def page_lines(facts: JsonObject, width: int) -> Iterator[str]:

@@ -76,12 +76,12 @@ def filter_query(filters: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _lists(filters: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for names, parameter, _, _ in LISTS:
-        yield from ((parameter, value) for value in filters[names[-1].removeprefix("--").replace("-", "_")])
+        yield from ((parameter, value) for value in filters[_name(names[-1])])
 
 
 def _flags(filters: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, parameter, value, _ in FLAGS:
-        if filters[name.removeprefix("--").replace("-", "_")]:
+        if filters[_name(name)]:
             yield parameter, value
 
 
@@ -93,6 +93,11 @@ def _times(filters: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield from (
             (f"{moment}_{side}", time.isoformat()) for side, time in (("after", after), ("before", before)) if time
         )
+
+
+def _name(flag: str) -> str:
+    """By which click gives the command the option's value."""
+    return flag.removeprefix("--").replace("-", "_")
 
 
 def _flag(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from .address import DEFAULT_URL, URL_VARIABLE, Tls, parse_address, tls_from_env
 from .patience import CONTACT_SECONDS, GIVE_UP_SECONDS, Patience
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def _read_format(_context: click.Context, _option: click.Parameter, text: str | None) -> str:
@@ -27,12 +29,13 @@ def url_option(command: Callable[..., Any]) -> Callable[..., Any]:
         tls = tls_of(**{name: options.pop(name) for name in TLS_OPTIONS})
         return command(*args, address=parse_address(url, tls), **options)
 
+    decorated: Callable[..., Any] = with_address
     for option in reversed(ADDRESS_OPTIONS):
-        with_address = option(with_address)
-    return with_address
+        decorated = option(decorated)
+    return decorated
 
 
-ADDRESS_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] = (
+ADDRESS_OPTIONS: tuple[Option, ...] = (
     click.option(
         "--url",
         default=DEFAULT_URL,
@@ -45,9 +48,7 @@ ADDRESS_OPTIONS: tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...] 
     click.option("--client-key", metavar="FILE", help="Its key, when not in the same file (STORAGED_CLIENT_KEY)."),
     click.option("--insecure", is_flag=True, help="Trust any certificate (STORAGED_INSECURE=1)."),
 )
-
-
-TLS_OPTIONS = ("ca_file", "client_cert", "client_key", "insecure")
+TLS_OPTIONS = tuple(field.name for field in fields(Tls))
 
 
 def tls_of(ca_file: str | None, client_cert: str | None, client_key: str | None, insecure: bool | None) -> Tls:

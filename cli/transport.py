@@ -5,13 +5,14 @@ import socket
 import ssl
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.wait import wait_for_read
 
 from .address import Address, Tls
+from .answers import without_user
 from .errors import Usage
 
 STALL_SECONDS = 120.0
@@ -91,7 +92,7 @@ def _proxied(proxy: str, context: ssl.SSLContext | None) -> urllib3.ProxyManager
     known = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
     headers = urllib3.make_headers(proxy_basic_auth=known) if known else None
     return urllib3.ProxyManager(
-        without_user(parts),
+        without_user(proxy),
         proxy_headers=headers,
         ssl_context=context,
         proxy_ssl_context=context,
@@ -162,13 +163,15 @@ def _names_a_proxy() -> bool:
 
 def _in_network(host: str, no_proxy: str) -> bool:
     """Whether NO_PROXY has a network, such as 10.0.0.0/8, with the host in it; Python looks at names only."""
-    if "/" not in no_proxy:
-        return False
+    return any(_contains(part.strip(), host) for part in no_proxy.split(",") if "/" in part)
+
+
+def _contains(network: str, host: str) -> bool:
+    """A name is in no network; what is no network has nobody in it, as with other clients."""
     from ipaddress import ip_address, ip_network  # noqa: PLC0415 - seldom needed
 
     try:
-        address = ip_address(host)
-        return any(address in ip_network(part.strip(), strict=False) for part in no_proxy.split(",") if "/" in part)
+        return ip_address(host) in ip_network(network, strict=False)
     except ValueError:
         return False
 
@@ -184,12 +187,7 @@ def _readable(proxy: str) -> str:
         raise Usage("The proxy's URL in the environment cannot be read. It looks like http://proxy.example:3128.")
     if parts.scheme not in PROXY_SCHEMES:
         raise Usage(
-            f"The environment names the proxy {without_user(parts)}; of this kind storectl has no knowledge, only of "
+            f"The environment names the proxy {without_user(url)}; of this kind storectl has no knowledge, only of "
             "http and https. NO_PROXY excepts a daemon from it."
         )
     return url
-
-
-def without_user(parts: SplitResult) -> str:
-    """Scheme, host and port: what may be shown."""
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -25,7 +25,7 @@ async def check_installation(settings: Settings) -> list[Finding]:
         ]
 
 
-def tell(findings: Sequence[Finding], output: str) -> str:
+def describe(findings: Sequence[Finding], output: str) -> str:
     """A line for each finding and one for each advice; or JSON, a list of objects with the fields of Finding."""
     if output == "json":
         return orjson.dumps(findings, option=orjson.OPT_INDENT_2).decode()

@@ -10,7 +10,7 @@ import click
 from storaged_cli.address import VARIABLES
 from storaged_cli.completion import completion_command
 
-from storaged.options import StoragedGroup, config_option, run, setting_options
+from storaged.options import StoragedGroup, config_option, load_quietly, run, setting_options
 from storaged.product_commands import product
 from storaged.settings import Settings, load_settings, unknown_variables
 
@@ -55,11 +55,9 @@ def serve(config: Path | None, **flags: Any) -> None:
 @config_option
 def start_quickly(config: Path | None, **flags: Any) -> None:
     """Start a daemon, store a small real analysis, show its results, and serve until Ctrl-C."""
-    from storaged.logs import configure_logs
     from storaged.quickstart import quickstart
 
-    settings = load_settings(config, **{"log_level": "warning", **flags})
-    configure_logs(settings)
+    settings = load_quietly(config, **flags)
     warn_of_exposure(settings)
     warn_of_variables()
     run(quickstart(settings))
@@ -112,14 +110,12 @@ def check(config: Path | None, output: str, **flags: Any) -> None:
     Each check says ok, warning or bad, and what to do. Exit codes: 0 nothing is bad, 1 something is, or the database
     cannot be had.
     """
-    from storaged.check import check_installation, tell
-    from storaged.logs import configure_logs
+    from storaged.check import check_installation, describe
+    from storaged.queue.checks import Level
 
-    settings = load_settings(config, **{"log_level": "warning", **flags})
-    configure_logs(settings)
-    findings = run(check_installation(settings))
-    click.echo(tell(findings, output))
-    sys.exit(any(finding.level == "bad" for finding in findings))
+    findings = run(check_installation(load_quietly(config, **flags)))
+    click.echo(describe(findings, output))
+    sys.exit(any(finding.level is Level.BAD for finding in findings))
 
 
 @main.command()

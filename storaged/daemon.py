@@ -257,16 +257,19 @@ def open_listener(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
+OWN_ADDRESS = "Choose a --host that is an address of this machine, such as 127.0.0.1."
+
+
 def listen_fault(error: OSError) -> str:
     """Why an address cannot be had, and what to do."""
     # A name that is not known has one of the negative numbers of getaddrinfo.
     number = error.errno or 0
     if number < 0:
-        return "this name is not known. Choose a --host that is an address of this machine, such as 127.0.0.1."
+        return f"this name is not known. {OWN_ADDRESS}"
     advice = {
         errno.EADDRINUSE: "Stop what listens there, or choose another --port.",
-        errno.EADDRNOTAVAIL: "Choose a --host that is an address of this machine, such as 127.0.0.1.",
-        errno.EAFNOSUPPORT: "Choose a --host that is an address of this machine, such as 127.0.0.1.",
+        errno.EADDRNOTAVAIL: OWN_ADDRESS,
+        errno.EAFNOSUPPORT: OWN_ADDRESS,
         errno.EACCES: "Ports below 1024 need a privilege: choose another --port, such as 8001.",
     }.get(number, "Choose another --host or --port.")
     return f"{os.strerror(number).lower()}. {advice}"

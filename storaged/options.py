@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from storaged_cli.completion import prepare
+from storaged_cli.completion import prepare, variable
 
 from storaged.errors import StoragedError
-from storaged.settings import Settings
+from storaged.settings import Settings, load_settings
 
 if TYPE_CHECKING:  # mypy knows the client by the name of its folder only
     from click import Group as SuggestingGroup
@@ -18,8 +18,8 @@ else:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-
-COMPLETES = "_STORAGED_COMPLETE"
+# Set by the script of `storaged completion` when the shell asks.
+COMPLETES = variable("storaged")
 
 
 class StoragedGroup(SuggestingGroup):
@@ -83,6 +83,15 @@ config_option = click.option(
     metavar="FILE",
     help="TOML file with settings; flags and STORAGED_* variables go before it.",
 )
+
+
+def load_quietly(config: Path | None, **flags: Any) -> Settings:
+    """The settings for a command whose own words are what people want: only warnings are logged between them."""
+    from storaged.logs import configure_logs  # noqa: PLC0415 - not for --help
+
+    settings = load_settings(config, **{"log_level": "warning", **flags})
+    configure_logs(settings)
+    return settings
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -11,8 +11,8 @@ import click
 import orjson
 from storaged_cli.commands.product import product_commands
 
-from storaged.options import config_option, run, setting_options
-from storaged.settings import Settings, load_settings
+from storaged.options import config_option, load_quietly, run, setting_options
+from storaged.settings import Settings
 
 if TYPE_CHECKING:
     from storaged.database.sql import Connection
@@ -85,11 +85,7 @@ def _of_database(command: Callable[..., Any]) -> Callable[..., Any]:
     def on_database(
         config: Path | None, data_dir: str | None, database_url: str | None, pg_bindir: str | None, **options: Any
     ) -> Any:
-        from storaged.logs import configure_logs
-
-        flags = {"data_dir": data_dir, "database_url": database_url, "pg_bindir": pg_bindir}
-        settings = load_settings(config, **{"log_level": "warning", **flags})
-        configure_logs(settings)
+        settings = load_quietly(config, data_dir=data_dir, database_url=database_url, pg_bindir=pg_bindir)
         return command(DatabaseProducts(settings), **options)
 
     return on_database

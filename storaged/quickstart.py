@@ -21,18 +21,18 @@ async def quickstart(settings: Settings) -> None:
     """Start a daemon, store the sample, show its results, and serve until SIGTERM or Ctrl-C."""
     stop = asyncio.Event()
     with signals_to(stop):
-        say(f"Starting a daemon on an embedded PostgreSQL; all it keeps is in {settings.data_dir}.")
+        tell(f"Starting a daemon on an embedded PostgreSQL; all it keeps is in {settings.data_dir}.")
         async with open_daemon(settings) as url:
             project = await asyncio.to_thread(unpack_sample, settings.data_dir / "sample")
             product = f"{url}/Default"
-            say(f"\nStoring a small C++ program with planted bugs, analysed by three analysers:\n  {project}")
+            tell(f"\nStoring a small C++ program with planted bugs, analysed by three analysers:\n  {project}")
             trim = ("--trim-path-prefix", str(project))
             await storectl("store", str(project / "reports"), "--name", RUN, *trim, "--url", product)
-            say("\nIts results:")
+            tell("\nIts results:")
             await storectl("results", RUN, "--output", "table", "--url", product)
-            say(farewell(url, product))
+            tell(farewell(url, product))
             await stop.wait()
-            say("Stopping.")
+            tell("Stopping.")
 
 
 def unpack_sample(folder: Path) -> Path:
@@ -69,7 +69,3 @@ Addresses to look at:
   {url}/api/v1/products/Default/reports?run={RUN}
   {url}/api/v1/jobs
   {url}/readyz"""
-
-
-def say(text: str) -> None:
-    tell(text)

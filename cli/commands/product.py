@@ -10,7 +10,7 @@ import click
 from ..address import Address
 from ..client import Client, JsonObject
 from ..notices import tell
-from ..options import output_option, url_option
+from ..options import Option, output_option, url_option
 from ..questions import confirm
 from ..render import Column, one_line, tabulate, terminal_width, write_json, write_json_list, write_lines
 from ..typos import SuggestingGroup
@@ -38,7 +38,6 @@ class Products(Protocol):
     def remove_product(self, endpoint: str) -> None: ...
 
 
-Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 ENDPOINT = click.argument("endpoint")
 VALUES: tuple[Option, ...] = (
     click.option("--display-name", metavar="TEXT", help="What people call it."),

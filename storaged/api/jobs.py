@@ -32,8 +32,6 @@ EVENT_STREAM = "text/event-stream"
 GONE_SECONDS = 15.0
 LAST_EVENT_ID = re.compile(r"\d{1,18}", re.ASCII)
 RETRYABLE = {JobStatus.FAILED, JobStatus.DROPPED}
-
-
 # As CodeChecker filters its tasks.
 GLOB = "case is ignored, `*` stands for anything"
 KINDS = frozenset(JobKind)
@@ -63,6 +61,7 @@ def any_of(text: str) -> Any:
 
 
 def moment(text: str) -> Any:
+    """A field of a time, which jobs have or not as `text` says; none: it narrows nothing."""
     return Field(None, description=f"Jobs that {text}.")
 
 

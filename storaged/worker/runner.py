@@ -33,6 +33,7 @@ from storaged.queue import jobs, nodes, rescue
 from storaged.queue.rescue import Rescuer
 from storaged.queue.wakeup import Wakeups
 from storaged.tasks import task_group
+from storaged.worker.rescued import tell_rescued
 
 log = structlog.get_logger(__name__)
 
@@ -296,11 +297,7 @@ class Runner:
                 continue
             self._end(beat.cancelling, Stop.CANCEL)
             self._end(leases - beat.held, Stop.LEASE_LOST)
-            for job in lost:
-                self._metrics.job_rescued(job.kind, job.status)
-                log.warning(
-                    "a claim was lost on the way", token=job.token, run=job.run, status=job.status, reason=job.reason
-                )
+            tell_rescued(self._metrics, "a claim was lost on the way", lost)
 
     def _end(self, leases: Iterable[UUID], reason: Stop) -> None:
         for lease in leases:

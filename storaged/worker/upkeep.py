@@ -13,6 +13,7 @@ from storaged.queue import jobs, rescue
 from storaged.queue.rescue import Rescuer
 from storaged.spool.local import LocalSpool
 from storaged.store import merge, orphans
+from storaged.worker.rescued import tell_rescued
 
 log = structlog.get_logger(__name__)
 
@@ -35,9 +36,7 @@ class Upkeep:
     async def start(self) -> None:
         """What a node's earlier life left behind: running jobs, staged rows, uploads that were never whole."""
         async with self.engine.connect() as conn:
-            for job in await rescue.drop_own_orphans(conn, self.rescuer):
-                self.metrics.job_rescued(job.kind, job.status)
-                log.warning("orphaned job", token=job.token, run=job.run, status=job.status, reason=job.reason)
+            tell_rescued(self.metrics, "orphaned job", await rescue.drop_own_orphans(conn, self.rescuer))
             await merge.sweep_dead_leases(conn)
         await self.spool.sweep_incoming()
 
@@ -51,11 +50,7 @@ class Upkeep:
             except DATABASE_SICK as error:
                 log.warning("cannot look for orphans", error=str(error))
                 continue
-            for job in rescued:
-                self.metrics.job_rescued(job.kind, job.status)
-                log.warning(
-                    "rescued a job of a dead node", token=job.token, run=job.run, status=job.status, reason=job.reason
-                )
+            tell_rescued(self.metrics, "rescued a job of a dead node", rescued)
 
     async def prune(self) -> None:
         """Again and again: old jobs, and uploads that nobody will ask for any more."""

@@ -1,5 +1,6 @@
 """CodeChecker's own `cmd products`, `cmd serverside-tasks`, `cmd login` and `cmd token` on a daemon."""
 
+from pathlib import Path
 from typing import Any
 
 from tests.acceptance.calls import call, eventually, get, until_ended, until_status
@@ -59,7 +60,7 @@ def test_nobody_needs_to_log_in_and_nobody_has_tokens(codechecker_client: Client
 
 
 def test_a_task_is_awaited_without_a_poll_and_shown_as_codechecker_shows_it(
-    codechecker_client: Client, shared_daemon: DaemonProcess, tmp_path: Any
+    codechecker_client: Client, shared_daemon: DaemonProcess, tmp_path: Path
 ) -> None:
     done = codechecker_client.cmd(
         shared_daemon, "serverside-tasks", "--create-dummy-task", "2", "yes", TEST_WORKSPACE=str(tmp_path)

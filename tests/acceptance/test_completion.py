@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from storaged_cli.completion import PARAMETERS
+from storaged_cli.limits import ANSWER_SECONDS
 from storaged_cli.main import COMMANDS, main
 
 from tests.acceptance.calls import post_json, store, until_ended
@@ -88,7 +89,8 @@ def test_a_daemon_that_does_not_answer_is_not_waited_for_and_says_nothing(tmp_pa
     with socket.create_server(("127.0.0.1", 0)) as silent:
         stdout, stderr, seconds = complete(f"localhost:{silent.getsockname()[1]}/Default")
     assert (stdout, stderr) == ("", "")
-    assert seconds < 20
+    # The client by itself would have waited so long.
+    assert seconds < ANSWER_SECONDS
 
 
 def test_every_parameter_that_is_completed_exists() -> None:

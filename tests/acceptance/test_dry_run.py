@@ -176,7 +176,7 @@ def test_what_is_refused_is_refused_as_by_the_store(shared_daemon: DaemonProcess
     for options in (
         ["--tag", "t" * 1001],
         ["--url", f"{shared_daemon.url}/Nothing"],
-        ["--url", nowhere],
+        ["--url", nowhere, "--give-up", "0.1"],
         ["-n", " "],
         [str(project / "gone")],
     ):

@@ -18,6 +18,13 @@ Json = dict[str, Any]
 TOKEN = "c0ffee" * 10 + "cafe"
 ENDED = {"completed", "failed", "cancelled", "dropped"}
 PREFIX = "/behind/a/proxy"
+LIMITS = {
+    **dict.fromkeys(("upload_bytes", "unpacked_bytes", "entries", "entry_bytes", "reports"), 1 << 40),
+    "runs": None,
+    "result_files": [".plist"],
+    "product_runs": 0,
+    "run_exists": False,
+}
 
 
 @dataclass
@@ -49,6 +56,7 @@ class Daemon:
     page_size: int = 2
     requests: list[web.Request] = field(default_factory=list)
     cancels: list[Json] = field(default_factory=list)
+    limits: Json = field(default_factory=lambda: dict(LIMITS))
 
     @property
     def url(self) -> str:
@@ -70,6 +78,9 @@ class Daemon:
         digests = await request.json()
         self.asked.append(digests)
         return web.json_response({"missing": [digest for digest in digests if digest not in self.known]})
+
+    async def store_limits(self, _request: web.Request) -> web.StreamResponse:
+        return web.json_response(self.limits)
 
     async def store(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -199,6 +210,7 @@ def _routes(daemon: Daemon, prefix: str) -> Iterator[web.RouteDef]:
     for method, path, kind in (
         ("POST", f"{product}/contents/missing", "missing"),
         ("POST", f"{product}/stores", "store"),
+        ("GET", f"{product}/stores/limits", "store_limits"),
         ("GET", f"{product}/runs", "runs"),
         ("GET", f"{product}/runs/{{run}}", "run"),
         ("GET", f"{product}/runs/{{run}}/history", "history"),

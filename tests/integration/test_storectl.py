@@ -7,7 +7,6 @@ import json
 import plistlib
 import random
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -22,12 +21,6 @@ from tests.integration.storectl_daemon import PREFIX, TOKEN, Daemon, Handler, an
 
 DONE = {"status": "completed", "result": {"reports": 3, "new": 2, "unresolved": 1, "resolved": 4, "warnings": []}}
 HASH = "issue_hash_content_of_line_in_context"
-
-
-@pytest.fixture
-def daemon() -> Iterator[Daemon]:
-    with serve(Daemon()) as running:
-        yield running
 
 
 @pytest.fixture

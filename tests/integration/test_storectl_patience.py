@@ -28,21 +28,6 @@ GO_ON = f"To wait for it again: storectl jobs wait {TOKEN}\n"
 
 
 @pytest.fixture
-def daemon() -> Iterator[Daemon]:
-    with serve(Daemon()) as running:
-        yield running
-
-
-@pytest.fixture
-def reports(tmp_path: Path) -> Path:
-    """A report folder of the run `shop`, of an analysis that found nothing."""
-    folder = tmp_path / "reports"
-    folder.mkdir()
-    (folder / "metadata.json").write_text('{"version": 2, "tools": [{"name": "codechecker", "run_name": "shop"}]}')
-    return folder
-
-
-@pytest.fixture
 def large(reports: Path) -> Path:
     """A report folder larger than all buffers on the way."""
     (reports / "a.c").write_bytes(random.Random(1).randbytes(64 << 20))
@@ -115,7 +100,7 @@ def test_a_dry_run_ends_at_its_timeout_when_nothing_answers(reports: Path) -> No
 
 def test_a_wait_ends_at_its_timeout_when_nothing_answers() -> None:
     with listening() as url:
-        one = storectl(url, "jobs", "wait", TOKEN, "--timeout", "1", "--url", url, "-o", "json")
+        one = storectl(url, "jobs", "wait", TOKEN, "--timeout", "1", "-o", "json")
         several = storectl(url, "jobs", "wait", "a", "b", "--timeout", "1", "-o", "json")
         with pytest.raises(WaitTimedOut) as error:
             await_job(TOKEN, url=url, timeout=1)
@@ -128,12 +113,13 @@ def test_a_wait_ends_at_its_timeout_when_nothing_answers() -> None:
     assert error.value.job is None
 
 
-@pytest.mark.parametrize("told", [b"HTTP/1.1 200 OK\r\n", b""])
-def test_bytes_now_and_then_do_not_lengthen_a_timeout(reports: Path, told: bytes) -> None:
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_bytes_now_and_then_do_not_lengthen_a_timeout(reports: Path, part: str) -> None:
     over = threading.Event()
 
     def trickle(connection: socket.socket) -> None:
-        connection.sendall(told or b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        rest = {"head": b"", "body": b"Content-Length: 1000000\r\n\r\n"}
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + rest[part])
         while not over.wait(0.05):
             connection.sendall(b"X")
 

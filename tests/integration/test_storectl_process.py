@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,12 +21,6 @@ from tests.integration.storectl_daemon import TOKEN, Daemon, hang_up, serve
 
 REPORT = b"""<?xml version="1.0" encoding="UTF-8"?>
 <plist version="1.0"><dict><key>files</key><array><string>a.c</string></array></dict></plist>"""
-
-
-@pytest.fixture
-def daemon() -> Iterator[Daemon]:
-    with serve(Daemon()) as running:
-        yield running
 
 
 @pytest.fixture

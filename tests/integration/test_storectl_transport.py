@@ -100,14 +100,6 @@ def proxied() -> Iterator[Callable[..., ForwardProxy]]:
         yield start
 
 
-@pytest.fixture
-def reports(tmp_path: Path) -> Path:
-    folder = tmp_path / "reports"
-    folder.mkdir()
-    (folder / "metadata.json").write_text('{"version": 2, "tools": [{"name": "codechecker", "run_name": "shop"}]}')
-    return folder
-
-
 def storectl(*arguments: str, **environment: str) -> Result:
     return CliRunner(env=environment).invoke(main, arguments, catch_exceptions=False)
 
@@ -317,7 +309,7 @@ def test_what_no_proxy_excepts_is_reached_directly(served: Serve, proxied: Proxi
     for names in (NAME, ".test", f"{NAME}:{daemon.port}", "*"):
         result = storectl("runs", "--url", at(daemon, NAME, "http"), NO_PROXY=names, **way)
         assert "host of http" in result.stderr, names
-    network = storectl("runs", "--url", f"http://127.1.2.3:{daemon.port}/Default", NO_PROXY="x, 127.0.0.0/8", **way)
+    network = storectl("runs", "--url", f"http://127.1.2.3:{daemon.port}/Default", NO_PROXY="x/y, 127.0.0.0/8", **way)
     assert "No daemon answers" in network.stderr
     assert proxy.asked == []
 

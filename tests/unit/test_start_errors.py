@@ -42,6 +42,7 @@ def test_a_database_is_named_without_the_password(dsn: str, told: str | None) ->
         (errno.EACCES, "another --port, such as 8001"),
         (errno.EADDRNOTAVAIL, "a --host that is an address of this machine"),
         (-2, "a --host that is an address of this machine"),
+        (errno.EINVAL, "invalid argument. Choose another --host or --port."),
     ],
 )
 def test_an_address_that_cannot_be_had_is_told_with_what_to_choose(number: int, told: str) -> None:
