@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,11 @@ from .results import plain_event, row_event
 
 COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER", 14), Column("RUN", 6))
 DIFFERENT = 2
+SETS = {
+    "new": "Show what NEW has and BASE has not.",
+    "resolved": "Show what BASE has and NEW has not.",
+    "unresolved": "Show what both have.",
+}
 ALL: Query = [("set", "new")]
 """Of a folder, which is compared with nothing."""
 
@@ -65,12 +71,27 @@ class Side:
         return f"{kind}{'' if len(self.given) == 1 else 's'} {', '.join(map(repr, self.given))}"
 
 
+def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A flag for each set, given to the command as `which`. One must be chosen: a gate must not look at another one."""
+
+    @wraps(command)
+    def with_set(*args: Any, **options: Any) -> Any:
+        chosen = [name for name in SETS if options.pop(f"show_{name}")]
+        if len(chosen) > 1:
+            raise click.UsageError(f"Choose one: {' and '.join(f'--{name}' for name in chosen)} are different sets.")
+        if not chosen:
+            raise click.UsageError("Choose what to show: --new, --resolved or --unresolved.")
+        return command(*args, which=chosen[0], **options)
+
+    for name, text in reversed(SETS.items()):
+        with_set = click.option(f"--{name}", f"show_{name}", is_flag=True, help=text)(with_set)
+    return with_set
+
+
 @click.command(cls=Gate)
 @click.option("-b", "--basename", "base", multiple=True, required=True, metavar="BASE", help="RUN, RUN:TAG or folder.")
 @click.option("-n", "--newname", "new", multiple=True, required=True, metavar="NEW", help="RUN, RUN:TAG or folder.")
-@click.option("--new", "which", flag_value="new", help="Show what NEW has and BASE has not.")
-@click.option("--resolved", "which", flag_value="resolved", help="Show what BASE has and NEW has not.")
-@click.option("--unresolved", "which", flag_value="unresolved", help="Show what both have.")
+@set_options
 @filter_options
 @order_options
 @click.option("--details", is_flag=True, help="With the bug path: events, positions, notes and macro expansions.")
@@ -82,7 +103,7 @@ def diff(
     *,
     base: tuple[str, ...],
     new: tuple[str, ...],
-    which: str | None,
+    which: str,
     details: bool,
     trim_path_prefix: tuple[str, ...],
     jobs: int | None,
@@ -100,8 +121,6 @@ def diff(
 
     Exit codes: 0 the chosen set is empty, 2 it is not, 1 any error, also wrong usage.
     """
-    if which is None:
-        raise click.UsageError("Choose what to show: --new, --resolved or --unresolved.")
     client = Client(address)
     sides = _side(client, base), _side(client, new)
     query = [*filter_query(filters), *order_query(sort, reverse), *([("details", "true")] if details else [])]

@@ -108,6 +108,10 @@ def test_filters_decide_on_the_exit_code_too(runs: DaemonProcess) -> None:
     ("arguments", "words"),
     [
         (("-b", "main", "-n", "feature"), "Choose what to show"),
+        (
+            ("-b", "main", "-n", "feature", "--new", "--resolved"),
+            "Choose one: --new and --resolved are different sets.",
+        ),
         (("-b", "main", "--new"), "Missing option '-n'"),
         (("-b", "main", "-n", "feature", "--new", "--what"), "No such option"),
         (("-b", "main", "-n", "nobody", "--new"), "no run 'nobody'"),
