@@ -1,9 +1,10 @@
 """`storectl diff`: what is new, resolved or unresolved between two sides; the gate on merge requests."""
 
 import os
+import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -45,8 +46,27 @@ class Gate(SeveralValues):
     def make_context(self, *args: Any, **settings: Any) -> click.Context:
         return _never_2(lambda: super(Gate, self).make_context(*args, **settings))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.MissingParameter as error:
+            given, operands, _ = self.make_parser(ctx).parse_args(list(args))
+            missing = [option for option, name in (("-b", "base"), ("-n", "new")) if name not in given]
+            if len(operands) != len(missing):
+                raise
+            meant = _with_options(given, dict(zip(missing, operands, strict=True)))
+            raise click.UsageError(f"{error.format_message()} Is this meant: {meant}", ctx) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         return _never_2(lambda: super(Gate, self).invoke(ctx))
+
+
+def _with_options(given: Mapping[str, Any], operands: Mapping[str, str]) -> str:
+    """The command in which what stood alone has its option."""
+    sides = [(option, operand) for option, name in (("-b", "base"), ("-n", "new")) for operand in given.get(name, [])]
+    words = [word for side in sorted([*sides, *operands.items()]) for word in side]
+    chosen = [f"--{name}" for name in SETS if f"show_{name}" in given] or ["--new"]
+    return shlex.join(["storectl", "diff", *words, *chosen])
 
 
 def _never_2(call: Callable[[], Result]) -> Result:

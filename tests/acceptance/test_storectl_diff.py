@@ -114,6 +114,12 @@ def test_filters_decide_on_the_exit_code_too(runs: DaemonProcess) -> None:
         ),
         (("-b", "main", "--new"), "Missing option '-n'"),
         (("-b", "main", "-n", "feature", "--new", "--what"), "No such option"),
+        (
+            ("main", "my run", "--new"),
+            "Missing option '-b' / '--basename'. Is this meant: storectl diff -b main -n 'my run' --new",
+        ),
+        (("-b", "main", "--resolved", "x"), "Is this meant: storectl diff -b main -n x --resolved"),
+        (("main", "x"), "Is this meant: storectl diff -b main -n x --new"),
         (("-b", "main", "-n", "nobody", "--new"), "no run 'nobody'"),
         (("-b", "main", "-n", "main:v7", "--new"), "has no tag 'v7'"),
         (("-b", "main", "-n", "feature", "--new", "--url", "localhost:1/Default"), "No daemon answers"),
