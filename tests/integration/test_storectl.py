@@ -654,6 +654,16 @@ def test_an_option_may_have_several_values_once_runs_are_named(daemon: Daemon) -
     assert second == [("run", "shop"), ("severity", "HIGH")]
 
 
+def test_runs_of_results_may_be_named_by_an_option_as_elsewhere(daemon: Daemon) -> None:
+    storectl(daemon, "results", "-n", "shop", "mall*", "--name", "shop", "--severity", "high", "low")
+    [query] = daemon.queries("reports")
+    assert [pair for pair in query if pair[0] in {"run", "severity"}] == [
+        *(("run", "shop"), ("run", "mall*"), ("severity", "HIGH"), ("severity", "LOW")),
+    ]
+    nothing = storectl(daemon, "results")
+    assert (nothing.exit_code, nothing.stderr) == (2, "storectl: Say of which runs: RUN..., or -n RUN.\n")
+
+
 def test_runs_are_chosen_by_name_and_by_when_they_were_stored(daemon: Daemon) -> None:
     daemon.pages["runs"] = [run("a"), run("b")]
     result = storectl(daemon, "runs", "-n", "a*", "b", "--all-after-time", "2025-11-24", "--sort", "open", "--reverse")
