@@ -571,8 +571,44 @@ def test_runs_are_listed_through_all_pages(daemon: Daemon) -> None:
 
 
 def test_a_product_without_runs_is_an_empty_list(daemon: Daemon) -> None:
-    assert storectl(daemon, "runs").stdout == ""
+    for output in ("plain", "table"):
+        result = storectl(daemon, "runs", "-o", output)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "Product 'Default' has no runs.\n")
+        result = storectl(daemon, "runs", "-n", "nightly*", "-o", output)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No run matches.\n")
     assert json.loads(storectl(daemon, "runs", "-o", "json").stdout) == []
+
+
+@pytest.mark.parametrize("output", ["plain", "table", "json"])
+def test_a_name_of_no_run_is_told_with_the_words_of_the_daemon_and_the_other_runs_are_listed(
+    daemon: Daemon, output: str
+) -> None:
+    daemon.pages["runs"] = [run("shop")]
+    result = storectl(daemon, "runs", "shop", "ship", "-o", output)
+    assert (result.exit_code, result.stderr) == (1, "storectl: There is no run 'ship'.\n")
+    assert "shop" in result.stdout
+
+
+def test_a_run_that_is_there_and_was_stored_at_another_time_is_no_error(daemon: Daemon) -> None:
+    daemon.pages["runs"] = [run("shop")]
+    daemon.replace_next("runs", answering(lambda: web.json_response({"runs": [], "next": None})))
+    result = storectl(daemon, "runs", "shop", "--all-after-time", "2026-11-24")
+    assert (result.exit_code, result.stderr) == (0, "No run matches.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "There are no jobs.\n"),
+        (("--status", "failed"), "No job matches.\n"),
+        (("--status", "failed", "--kill"), "No job matches.\n"),
+        (("-t", "ab"), "storectl: No job has the token ab and fits the other filters.\n"),
+    ],
+)
+def test_jobs_that_are_none_are_told(daemon: Daemon, arguments: tuple[str, ...], told: str) -> None:
+    for output in ("plain", "table"):
+        result = storectl(daemon, "jobs", *arguments, "-o", output)
+        assert (result.stdout, result.stderr) == ("", told)
 
 
 def report(number: int, **members: Any) -> dict[str, Any]:
