@@ -19,7 +19,7 @@ from ..notices import tell
 from ..options import output_option, url_option
 from ..progress import open_progress
 from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json_list, write_lines
-from ..report_filters import SEVERITIES, filter_options, filter_query, order_options, order_query
+from ..report_filters import SEVERITIES, filter_options, filter_query, order_options, order_query, pattern_hint
 from ..scan import ReportFolder, find_report_folders
 from ..several import SeveralValues
 from ..snippets import Snippets
@@ -153,7 +153,7 @@ def diff(
         found = client.diff([("set", which), *query, *_operands(sides)])
     seen: Counter[str] = Counter()
     _write(_counted(found, seen), output, Snippets(trim_path_prefix))
-    tell(_summary(seen, which, sides))
+    tell(_summary(seen, which, sides) + ("" if seen else pattern_hint(filters)))
     sys.exit(DIFFERENT if seen.total() else 0)
 
 

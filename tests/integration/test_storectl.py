@@ -644,6 +644,30 @@ def test_results_that_are_none_are_told_with_what_was_not_looked_for(daemon: Dae
     assert storectl(daemon, "results", "shop", "-o", output).stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--file", "recipe.cpp"], "--file '*recipe.cpp'"),
+        (["--checker", "*.x", "core"], "--checker-name 'core*'"),
+        (["--checker-msg", "leak", "--analyzer", "clang"], "--analyzer-name 'clang*', --checker-msg '*leak*'"),
+        (["--report-hash", "c4ca42"], "--report-hash 'c4ca42*'"),
+    ],
+)
+def test_patterns_that_may_be_meant_for_a_part_are_told_how_to_be_written(
+    daemon: Daemon, options: list[str], hint: str
+) -> None:
+    result = storectl(daemon, "results", "shop", *options)
+    told = f"No reports of 'shop' match. A pattern is for the whole value: try {hint}. Only open ones were looked for; "
+    assert result.stderr.startswith(told)
+
+
+@pytest.mark.parametrize(
+    "options", [["--file", "/src/a.c"], ["--file", "*.c"], ["--report-hash", "ab" * 16], ["--severity", "high"]]
+)
+def test_what_is_a_whole_value_or_has_a_star_is_told_nothing_of_patterns(daemon: Daemon, options: list[str]) -> None:
+    assert "pattern" not in storectl(daemon, "results", "shop", *options).stderr
+
+
 def test_a_sum_of_nothing_is_told(daemon: Daemon) -> None:
     for output, told in (("plain", "No reports match. Only"), ("table", "No reports match. Only"), ("json", "")):
         daemon.replace_next("summary", answering(lambda: web.json_response({"checkers": []})))
