@@ -13,7 +13,7 @@ from .timestamps import time_option_value
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DETECTION_STATUSES = ("new", "reopened", "unresolved", "resolved", "off", "unavailable")
-OPEN_STATUSES = DETECTION_STATUSES[:3]
+OPEN_STATUSES, CLOSED_STATUSES = DETECTION_STATUSES[:3], DETECTION_STATUSES[3:]
 SEVERITIES = ("UNSPECIFIED", "STYLE", "LOW", "MEDIUM", "HIGH", "CRITICAL")
 SORTS = ("severity", "file", "checker", "message", "path_length", "detected_at", "detection_status", "id")
 HASH_LENGTH = 32

@@ -13,14 +13,12 @@ from ..errors import Refused, Usage
 from ..notices import tell
 from ..options import output_option, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
-from ..report_filters import RunsFirst, order_query
+from ..report_filters import CLOSED_STATUSES, DETECTION_STATUSES, OPEN_STATUSES, RunsFirst, order_query
 from ..timestamps import time_option_value
 
 ANY = "*"
 PAGE = 1000
 SORTS = ("name", "stored_at", "open", "duration")
-OPEN = ("new", "unresolved", "reopened")
-CLOSED = ("resolved", "off", "unavailable")
 COLUMNS = (
     Column("RUN", 12),
     Column("STORED (UTC)", 16),
@@ -65,7 +63,7 @@ def runs(
     """List the runs of a product; times are those of a run's last store.
 
     Plain output has a line for each run, its fields apart by tabs: name, time of the last store (UTC), tag, and the
-    numbers of reports that are new, unresolved, reopened, resolved, off and unavailable.
+    numbers of reports that are new, reopened, unresolved, resolved, off and unavailable.
 
     Exits with 1 when a name without `*` is that of no run.
     """
@@ -126,13 +124,13 @@ def _moment(client: Client, run: str | None, at: datetime | None) -> str | None:
 
 def _plain(found: Iterable[JsonObject]) -> Iterator[str]:
     for run in found:
-        counts = [str(_count(run, status)) for status in (*OPEN, *CLOSED)]
+        counts = [str(_count(run, status)) for status in DETECTION_STATUSES]
         yield "\t".join([*map(one_line, (run["name"], run.get("stored_at"), run.get("tag"))), *counts])
 
 
 def _row(run: JsonObject) -> list[object]:
     stored = str(run.get("stored_at") or "")[:16].replace("T", " ")
-    counts = (_count(run, *OPEN), _count(run, "new"), _count(run, "reopened"), _count(run, *CLOSED))
+    counts = (_count(run, *OPEN_STATUSES), _count(run, "new"), _count(run, "reopened"), _count(run, *CLOSED_STATUSES))
     return [run["name"], stored, run.get("tag"), *counts]
 
 

@@ -570,6 +570,16 @@ def test_runs_are_listed_through_all_pages(daemon: Daemon) -> None:
     ]
 
 
+def test_numbers_of_reports_stand_in_the_same_order_in_runs_sum_and_history(daemon: Daemon) -> None:
+    counts = {"new": 1, "unresolved": 3, "reopened": 2, "resolved": 4, "off": 5, "unavailable": 6}
+    daemon.pages["runs"] = [run("shop", **counts)]
+    daemon.pages["history"] = [{"stored_at": "2026-11-24T08:30:00Z", "tag": "v1", "reports": counts}]
+    row = {"severity": 40, "reports": 21, "open": 6, "statuses": counts}
+    daemon.replace_next("summary", answering(lambda: web.json_response({"severities": [row]})))
+    for command in (["runs"], ["history", "shop"], ["sum", "--by", "severity"]):
+        assert "\t1\t2\t3\t4\t5\t6" in storectl(daemon, *command).stdout
+
+
 def test_a_product_without_runs_is_an_empty_list(daemon: Daemon) -> None:
     for output in ("plain", "table"):
         result = storectl(daemon, "runs", "-o", output)
