@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import (
     CompletionItem,
+    FishComplete,
     ShellComplete,
     add_completion_class,
     get_completion_class,
@@ -72,6 +73,27 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
             f"{item.type},{item.value if item.type != 'plain' else _escape(str(item.value)[kept:], quote)}"
             for item in self.get_completions(args, incomplete)
         )
+
+
+class FishCompletion(FishComplete):
+    """Click's own script cuts a value at its first comma."""
+
+    source_template = """\
+function %(complete_func)s
+    for line in (env %(complete_var)s=fish_complete COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t) %(prog_name)s)
+        set -l found (string split --max 1 -- , $line)
+        switch $found[1]
+            case dir
+                __fish_complete_directories $found[2]
+            case file
+                __fish_complete_path $found[2]
+            case plain
+                printf '%%s\\n' $found[2]
+        end
+    end
+end
+complete --no-files --command %(prog_name)s --arguments '(%(complete_func)s)'
+"""
 
 
 def open_quote(line: str) -> str:
@@ -262,8 +284,9 @@ def complete_parameters(command: click.Command, name: str) -> None:
 
 
 def prepare() -> None:
-    """Before click completes: it shall use this bash script's ways."""
+    """Before click completes: it shall use these scripts' ways."""
     add_completion_class(BashCompletion)
+    add_completion_class(FishCompletion)
 
 
 def script(shell: str, root: click.Command, name: str) -> str:
