@@ -5,11 +5,12 @@ import shlex
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import (
     CompletionItem,
+    FishComplete,
     ShellComplete,
     add_completion_class,
     get_completion_class,
@@ -17,16 +18,22 @@ from click.shell_completion import (
 )
 
 from .address import DEFAULT_URL, URL_VARIABLE, Address, parse_address
-from .errors import StorectlError
+from .errors import Refused, StorectlError
 from .options import TLS_OPTIONS, tls_of
+from .several import Listed
+
+if TYPE_CHECKING:
+    from .client import Client
 
 SHELLS = ("bash", "zsh", "fish")
 PATIENCE_SECONDS = 1.0
 """Then the shell gets what has come so far: nobody waits longer for a key."""
+QUOTES = {"'", '"'}
 MOST = 200
 """More are of no help on a screen."""
 
-Ask = Callable[[Address, str], Iterator[CompletionItem]]
+Ask = Callable[["Client", click.Context, str], Iterator[CompletionItem]]
+"""Of the daemon, with what stands on the line before, what may begin so."""
 
 
 class BashCompletion(ShellComplete):
@@ -61,19 +68,58 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
         kept = len(incomplete) - len(typed) if typed and incomplete.endswith(typed) else 0
         if not typed and incomplete[-1:] in {":", "="}:
             kept = len(incomplete)
+        quote = open_quote(os.environ["COMP_LINE"])
         return "\n".join(
-            f"{item.type},{item.value if item.type != 'plain' else _escape(str(item.value)[kept:])}"
+            f"{item.type},{item.value if item.type != 'plain' else _escape(str(item.value)[kept:], quote)}"
             for item in self.get_completions(args, incomplete)
         )
 
 
-def _escape(value: str) -> str:
-    """As it must be typed: bash puts it into the line as it is."""
-    return (
-        value
-        if shlex.quote(value) == value
-        else "".join(mark if mark.isalnum() or mark in "/._-:=@%+," else f"\\{mark}" for mark in value)
-    )
+class FishCompletion(FishComplete):
+    """Click's own script cuts a value at its first comma."""
+
+    source_template = """\
+function %(complete_func)s
+    set -l asking %(complete_var)s=fish_complete COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t)
+    for line in (env $asking %(prog_name)s)
+        set -l found (string split --max 1 -- , $line)
+        switch $found[1]
+            case dir
+                __fish_complete_directories $found[2]
+            case file
+                __fish_complete_path $found[2]
+            case plain
+                printf '%%s\\n' $found[2]
+        end
+    end
+end
+complete --no-files --command %(prog_name)s --arguments '(%(complete_func)s)'
+"""
+
+
+def open_quote(line: str) -> str:
+    """The quote in which the line of a shell ends; empty when in none."""
+    quote = ""
+    marks = iter(line)
+    for mark in marks:
+        if mark == "\\" and quote != "'":
+            next(marks, "")
+        elif mark == quote:
+            quote = ""
+        elif not quote and mark in QUOTES:
+            quote = mark
+    return quote
+
+
+def _escape(value: str, quote: str) -> str:
+    """As it must be typed, in an open quote or in none: bash puts it into the line as it is, and closes the quote."""
+    if quote == "'":
+        return value.replace("'", "'\\''")
+    if quote:
+        return "".join(f"\\{mark}" if mark in '"\\$`' else mark for mark in value)
+    if shlex.quote(value) == value:
+        return value
+    return "".join(mark if mark.isalnum() or mark in "/._-:=@%+," else f"\\{mark}" for mark in value)
 
 
 class Named(click.types.StringParamType):
@@ -84,7 +130,7 @@ class Named(click.types.StringParamType):
         self._kind = kind
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        found = in_time(lambda: self._ask(_address(ctx), incomplete))
+        found = in_time(lambda: self._ask(_client(ctx), ctx, incomplete))
         known = {item.value: item for item in found if str(item.value).startswith(incomplete)}
         return [*known.values(), *([CompletionItem(incomplete, type=self._kind)] if self._kind else [])]
 
@@ -105,33 +151,75 @@ def in_time(ask: Callable[[], Iterable[CompletionItem]], seconds: float = PATIEN
     return list(found)
 
 
+def _client(ctx: click.Context) -> "Client":
+    """Of the daemon that the line names."""
+    from .client import Client  # noqa: PLC0415 - only what is asked of a daemon needs the network
+
+    return Client(_address(ctx))
+
+
 def _address(ctx: click.Context) -> Address:
     given = ctx.params
     text = given.get("url") or os.environ.get(URL_VARIABLE) or DEFAULT_URL
     return parse_address(text, tls_of(**{name: given.get(name) for name in TLS_OPTIONS}))
 
 
-def _runs(address: Address, incomplete: str) -> Iterator[CompletionItem]:
-    from .client import Client  # noqa: PLC0415 - only what is asked of a daemon needs the network
-
-    for run in Client(address).runs([("name", f"{incomplete}*"), ("limit", str(MOST))]):
+def _runs(client: "Client", _ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+    for run in client.runs([("name", f"{incomplete}*"), ("limit", str(MOST))]):
         yield CompletionItem(run["name"])
 
 
-def _products(address: Address, incomplete: str) -> Iterator[CompletionItem]:
-    from .client import Client  # noqa: PLC0415 - as above
+def _runs_at_tags(client: "Client", ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+    """RUN, or RUN:TAG once there is a colon; names of runs may have some, too."""
+    yield from _runs(client, ctx, incomplete)
+    run, colon, _ = incomplete.rpartition(":")
+    for tag in _tags_of(client, run) if colon else ():
+        yield CompletionItem(f"{run}:{tag}")
 
-    for product in Client(address).products():
+
+def _tags(client: "Client", ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
+    """Those of the runs on the line."""
+    for name in _runs_on_line(ctx):
+        runs = [run["name"] for run in client.runs([("name", name)])] if "*" in name else [name]
+        yield from (CompletionItem(tag) for run in runs for tag in _tags_of(client, run))
+
+
+def _tags_of(client: "Client", run: str) -> Iterator[str]:
+    """None of a run that is not there: the name may be half typed."""
+    try:
+        for store in client.history(run):
+            if store["tag"] is not None:
+                yield store["tag"]
+    except Refused:
+        return
+
+
+def _runs_on_line(ctx: click.Context) -> list[str]:
+    # What click has not made parameters of yet, since an option without its value follows, is in `args`.
+    return [*(ctx.params.get("names") or ()), *(ctx.params.get("others") or ()), *ctx.args]
+
+
+def _counted(member: str) -> Ask:
+    """What the reports have as this member: those of the runs on the line, or of the product."""
+
+    def ask(client: "Client", ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
+        runs = [("run", run) for run in _runs_on_line(ctx)]
+        for row in client.summary("checkers", [*runs, (member, f"{incomplete}*"), ("files", "0")]):
+            yield CompletionItem(row[member])
+
+    return ask
+
+
+def _products(client: "Client", _ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
+    for product in client.products():
         name = product["display_name"]
         yield CompletionItem(product["endpoint"], help=None if name == product["endpoint"] else name)
 
 
 def _jobs(*statuses: str) -> Ask:
-    def ask(address: Address, incomplete: str) -> Iterator[CompletionItem]:
-        from .client import Client  # noqa: PLC0415 - as above
-
+    def ask(client: "Client", _ctx: click.Context, _incomplete: str) -> Iterator[CompletionItem]:
         query = [("status", status) for status in statuses]
-        for job in Client(address).jobs([*query, ("limit", str(MOST))]):
+        for job in client.jobs([*query, ("limit", str(MOST))]):
             what = f"{job['product']}/{job['run']}" if job["run"] else job["kind"]
             yield CompletionItem(job["token"], help=f"{job['status']} {what}")
 
@@ -139,7 +227,8 @@ def _jobs(*statuses: str) -> Ask:
 
 
 UNFINISHED = ("allocated", "enqueued", "running")
-RUN, RUN_OR_FOLDER, PRODUCT = Named(_runs), Named(_runs, "dir"), Named(_products)
+RUN, SIDE, PRODUCT, TAG = Named(_runs), Named(_runs_at_tags, "dir"), Named(_products), Named(_tags)
+CHECKER, ANALYZER = Named(_counted("checker")), Named(_counted("analyzer"))
 # By the command and the name of its parameter.
 PARAMETERS: "dict[tuple[str, str], click.ParamType[Any]]" = {
     ("store", "folders"): click.Path(file_okay=False),
@@ -148,13 +237,22 @@ PARAMETERS: "dict[tuple[str, str], click.ParamType[Any]]" = {
     ("runs", "others"): RUN,
     ("runs", "all_before_run"): RUN,
     ("runs", "all_after_run"): RUN,
-    ("results", "runs"): RUN,
+    ("results", "names"): RUN,
+    ("results", "others"): RUN,
+    ("results", "tag"): TAG,
+    ("results", "checker"): CHECKER,
+    ("results", "analyzer"): ANALYZER,
     ("sum", "names"): RUN,
     ("sum", "others"): RUN,
+    ("sum", "tag"): TAG,
+    ("sum", "checker"): CHECKER,
+    ("sum", "analyzer"): ANALYZER,
     ("history", "name"): RUN,
     ("history", "other"): RUN,
-    ("diff", "base"): RUN_OR_FOLDER,
-    ("diff", "new"): RUN_OR_FOLDER,
+    ("diff", "base"): SIDE,
+    ("diff", "new"): SIDE,
+    ("diff", "checker"): CHECKER,
+    ("diff", "analyzer"): ANALYZER,
     ("del", "names"): RUN,
     ("del", "others"): RUN,
     ("del", "all_before_run"): RUN,
@@ -180,13 +278,16 @@ def complete_parameters(command: click.Command, name: str) -> None:
             complete_parameters(subcommand, f"{name} {subcommand.name}")
     for param in command.params:
         kind = click.Path() if param.name in FILES else PARAMETERS.get((name, param.name or ""))
-        if kind is not None:
+        if kind is not None and isinstance(param.type, Listed):
+            param.type.each = kind
+        elif kind is not None:
             param.type = kind
 
 
 def prepare() -> None:
-    """Before click completes: it shall use this bash script's ways."""
+    """Before click completes: it shall use these scripts' ways."""
     add_completion_class(BashCompletion)
+    add_completion_class(FishCompletion)
 
 
 def script(shell: str, root: click.Command, name: str) -> str:

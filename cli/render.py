@@ -68,12 +68,15 @@ def terminal_width() -> int:
 
 
 def tabulate(columns: Sequence[Column], rows: Iterable[Sequence[object]], width: int) -> Iterator[str]:
-    """Lines of a table at most `width` wide. A row may have one cell more than columns: it goes on a line below.
+    """Lines of a table at most `width` wide. Cells that a row has more than there are columns go on lines below it.
 
-    Widths come from the first rows, so that a long table is written while it comes.
+    Without rows there is none, not even the titles. Widths come from the first rows: a long table is written while it
+    comes.
     """
     texts = ([one_line(cell) for cell in row] for row in rows)
     first = list(islice(texts, ROWS_TO_MEASURE))
+    if not first:
+        return
     widths = fit_widths(columns, first, width)
     yield _line(columns, [column.title for column in columns], widths)
     for row in chain(first, texts):

@@ -1,6 +1,7 @@
 """The options that choose reports, and the queries that they make; `results`, `sum` and `diff` share them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -12,7 +13,7 @@ from .timestamps import time_option_value
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DETECTION_STATUSES = ("new", "reopened", "unresolved", "resolved", "off", "unavailable")
-OPEN_STATUSES = DETECTION_STATUSES[:3]
+OPEN_STATUSES, CLOSED_STATUSES = DETECTION_STATUSES[:3], DETECTION_STATUSES[3:]
 REVIEW_STATUSES = ("unreviewed", "confirmed", "false_positive", "intentional")
 # What somebody called no bug, or one that is meant to stay, is not asked for unless it is named.
 STANDING_REVIEWS = REVIEW_STATUSES[:2]
@@ -28,6 +29,15 @@ SORTS = (
     "review_status",
     "id",
 )
+HASH_LENGTH = 32
+# Of the filters that take patterns: the option, and the pattern of values with such a part.
+AS_PATTERN = {
+    "checker": ("--checker-name", "{}*"),
+    "analyzer": ("--analyzer-name", "{}*"),
+    "message": ("--checker-msg", "*{}*"),
+    "file": ("--file", "*{}"),
+    "report_hash": ("--report-hash", "{}*"),
+}
 BOUNDS = ("path_length_min", "path_length_max")
 TIMES = ("detected_after", "detected_before", "fixed_after", "fixed_before")
 
@@ -122,10 +132,26 @@ def filter_query(filters: dict[str, Any]) -> list[tuple[str, str]]:
 def none_match(runs: Iterable[str], filters: dict[str, Any]) -> str:
     """What to say when there are no reports; it names the filter that nobody asked for."""
     named = ", ".join(map(repr, runs))
-    head = f"No reports{' of ' if named else ''}{named} match."
-    if filters["detection_status"] or _is_past(filters):
-        return head
-    return f"{head} Only open ones were looked for; --detection-status all looks for the others, too."
+    told = f"No reports{' of ' if named else ''}{named} match.{pattern_hint(filters)}"
+    if _is_past(filters):
+        return told
+    if not filters["detection_status"]:
+        told += " Only open ones were looked for; --detection-status all looks for the others, too."
+    if not filters["review_status"]:
+        told += " False positives and intentional ones were left out; --review-status all has them, too."
+    return told
+
+
+def pattern_hint(filters: dict[str, Any]) -> str:
+    """A sentence, with a space before it, on patterns that may have been meant for parts of a value; else nothing."""
+    parts = ((name, next(filter(partial(_may_be_part, name), filters[name]), None)) for name in AS_PATTERN)
+    tries = [f"{AS_PATTERN[name][0]} '{AS_PATTERN[name][1].format(part)}'" for name, part in parts if part]
+    return f" A pattern is for the whole value: try {', '.join(tries)}." if tries else ""
+
+
+def _may_be_part(name: str, pattern: str) -> bool:
+    whole = (name == "file" and pattern.startswith("/")) or (name == "report_hash" and len(pattern) >= HASH_LENGTH)
+    return "*" not in pattern and not whole
 
 
 def order_query(sort: str, reverse: bool) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from rich.text import Text
 
-from .render import cut, display_width, one_line, size
+from .render import GAP, cut, display_width, one_line, size
 
 Row: TypeAlias = Mapping[str, Any]
 Lines: TypeAlias = list[Text]
@@ -18,6 +18,7 @@ BAR_WIDTH = 16
 PSEUDO_PRODUCTS: Mapping[str, str] = {"*": "all", "-": "(no product)"}
 UNLIMITED = 10_000
 HEADER_LINES = 2
+KEPT = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,15 @@ class Cell:
     width: int
     style: str = ""
     right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a line; where room is short those of the least worth are left out, but not KEPT ones."""
+
+    text: str
+    style: str = ""
+    worth: int = KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,42 +98,54 @@ def fit(lines: Lines, count: int) -> Lines:
 
 def header(overview: Row, contact: Contact, width: int) -> Iterator[Text]:
     """Who answers and how the nodes are; then what this node has, or since when nobody answers."""
-    node = overview["node"]
-    title = Text.assemble((f"storaged {one_line(node['version'])}", "bold"), f"  {one_line(contact.name)}")
+    parts = [Part(f"storaged {one_line(overview['node']['version'])}", "bold", worth=3)]
     if contact.silent_seconds is None:
-        title.append_text(states(overview["nodes"]))
-        title.append(f"  {node['listener']}", GOOD if node["listener"] == "listening" else WARN)
-        title.append(f"  up {span(node['up_seconds'])}", FAINT)
-    title.append(f"  {contact.hint}" if contact.hint else "", FAINT)
-    yield cropped(title, width)
-    yield cropped(silence(contact) if contact.silent_seconds is not None else facts(overview), width)
+        parts += [states(overview["nodes"]), *node_state(overview["node"])]
+    parts += [Part(contact.hint, FAINT)] if contact.hint else []
+    room = width - display_width(GAP.join(part.text for part in parts if part.worth == KEPT)) - len(GAP)
+    parts.insert(1, Part(cut(one_line(contact.name), max(room, 0))))
+    yield cropped(joined(parts, width), width)
+    yield cropped(silence(contact), width) if contact.silent_seconds is not None else facts(overview, width)
 
 
-def states(nodes: Sequence[Row]) -> Text:
+def joined(parts: Sequence[Part], width: int) -> Text:
+    """The parts in their order, but for those of the least worth if they do not all fit."""
+    left = list(parts)
+    while display_width(GAP.join(part.text for part in left)) > width and any(part.worth < KEPT for part in left):
+        left.remove(min(left, key=lambda part: part.worth))
+    return Text(GAP).join(Text(part.text, part.style) for part in left)
+
+
+def states(nodes: Sequence[Row]) -> Part:
     """How many live, and, if not all do, how many do not."""
     alive = [row["state"] for row in nodes].count("alive")
-    told = Text(f"  {counted(alive, 'node')} alive", GOOD)
-    if alive < len(nodes):
-        told.append(f", {len(nodes) - alive} not", BAD)
-    return told
+    dead = len(nodes) - alive
+    return Part(f"{counted(alive, 'node')} alive{f', {dead} not' if dead else ''}", BAD if dead else GOOD)
+
+
+def node_state(node: Row) -> list[Part]:
+    """That notifications come is worth little; that they do not is."""
+    hears = node["listener"] == "listening"
+    listener = Part(node["listener"], GOOD, worth=1) if hears else Part(node["listener"], WARN)
+    return [listener, Part(f"up {span(node['up_seconds'])}", FAINT, worth=2)]
 
 
 def silence(contact: Contact) -> Text:
     return Text(f"NO ANSWER for {span(contact.silent_seconds)}, trying again. {one_line(contact.trouble)}", BAD)
 
 
-def facts(overview: Row) -> Text:
+def facts(overview: Row, width: int) -> Text:
     node, (database, *_) = overview["node"], overview["database"] or [{}]
     parts = [
-        f"slots {node['running_jobs']}/{node['job_slots']}",
-        f"workers {node['busy_worker_processes']}/{node['worker_processes']}",
-        f"spool {size(node['spool_bytes'])}, {size(node['spool_free_bytes'])} free",
-        f"database {size(database.get('database_bytes', 0))}",
-        f"waiters {node['waiters']}",
+        Part(f"slots {node['running_jobs']}/{node['job_slots']}", FAINT),
+        Part(f"workers {node['busy_worker_processes']}/{node['worker_processes']}", FAINT),
+        Part(f"spool {size(node['spool_bytes'])}, {size(node['spool_free_bytes'])} free", FAINT),
+        Part(f"database {size(database.get('database_bytes', 0))}", FAINT, worth=2),
+        Part(f"waiters {node['waiters']}", FAINT, worth=1),
     ]
     if node["worker_crashes"]:
-        parts.append(counted(node["worker_crashes"], "crash", "es"))
-    return Text("  ".join(parts), FAINT)
+        parts.append(Part(counted(node["worker_crashes"], "crash", "es"), FAINT))
+    return cropped(joined(parts, width), width)
 
 
 def periods(overview: Row, width: int) -> Iterator[Text]:

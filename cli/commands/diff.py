@@ -1,10 +1,12 @@
 """`storectl diff`: what is new, resolved or unresolved between two sides; the gate on merge requests."""
 
 import os
+import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +19,7 @@ from ..notices import tell
 from ..options import output_option, url_option
 from ..progress import open_progress
 from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json_list, write_lines
-from ..report_filters import SEVERITIES, filter_options, filter_query, order_options, order_query
+from ..report_filters import SEVERITIES, filter_options, filter_query, order_options, order_query, pattern_hint
 from ..scan import ReportFolder, find_report_folders
 from ..several import SeveralValues
 from ..snippets import Snippets
@@ -27,6 +29,11 @@ from .results import plain_event, row_event
 
 COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER", 14), Column("RUN", 6))
 DIFFERENT = 2
+SETS = {
+    "new": "Show what NEW has and BASE has not.",
+    "resolved": "Show what BASE has and NEW has not.",
+    "unresolved": "Show what both have.",
+}
 ALL: Query = [("set", "new")]
 """Of a folder, which is compared with nothing."""
 
@@ -39,8 +46,27 @@ class Gate(SeveralValues):
     def make_context(self, *args: Any, **settings: Any) -> click.Context:
         return _never_2(lambda: super(Gate, self).make_context(*args, **settings))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.MissingParameter as error:
+            given, operands, _ = self.make_parser(ctx).parse_args(list(args))
+            missing = [option for option, name in (("-b", "base"), ("-n", "new")) if name not in given]
+            if len(operands) != len(missing):
+                raise
+            meant = _with_options(given, dict(zip(missing, operands, strict=True)))
+            raise click.UsageError(f"{error.format_message()} Is this meant: {meant}", ctx) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         return _never_2(lambda: super(Gate, self).invoke(ctx))
+
+
+def _with_options(given: Mapping[str, Any], operands: Mapping[str, str]) -> str:
+    """The command in which what stood alone has its option."""
+    sides = [(option, operand) for option, name in (("-b", "base"), ("-n", "new")) for operand in given.get(name, [])]
+    words = [word for side in sorted([*sides, *operands.items()]) for word in side]
+    chosen = [f"--{name}" for name in SETS if f"show_{name}" in given] or ["--new"]
+    return shlex.join(["storectl", "diff", *words, *chosen])
 
 
 def _never_2(call: Callable[[], Result]) -> Result:
@@ -65,12 +91,27 @@ class Side:
         return f"{kind}{'' if len(self.given) == 1 else 's'} {', '.join(map(repr, self.given))}"
 
 
+def set_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A flag for each set, given to the command as `which`. One must be chosen: a gate must not look at another one."""
+
+    @wraps(command)
+    def with_set(*args: Any, **options: Any) -> Any:
+        chosen = [name for name in SETS if options.pop(f"show_{name}")]
+        if len(chosen) > 1:
+            raise click.UsageError(f"Choose one: {' and '.join(f'--{name}' for name in chosen)} are different sets.")
+        if not chosen:
+            raise click.UsageError("Choose what to show: --new, --resolved or --unresolved.")
+        return command(*args, which=chosen[0], **options)
+
+    for name, text in reversed(SETS.items()):
+        with_set = click.option(f"--{name}", f"show_{name}", is_flag=True, help=text)(with_set)
+    return with_set
+
+
 @click.command(cls=Gate)
 @click.option("-b", "--basename", "base", multiple=True, required=True, metavar="BASE", help="RUN, RUN:TAG or folder.")
 @click.option("-n", "--newname", "new", multiple=True, required=True, metavar="NEW", help="RUN, RUN:TAG or folder.")
-@click.option("--new", "which", flag_value="new", help="Show what NEW has and BASE has not.")
-@click.option("--resolved", "which", flag_value="resolved", help="Show what BASE has and NEW has not.")
-@click.option("--unresolved", "which", flag_value="unresolved", help="Show what both have.")
+@set_options
 @filter_options
 @order_options
 @click.option("--details", is_flag=True, help="With the bug path: events, positions, notes and macro expansions.")
@@ -82,7 +123,7 @@ def diff(
     *,
     base: tuple[str, ...],
     new: tuple[str, ...],
-    which: str | None,
+    which: str,
     details: bool,
     trim_path_prefix: tuple[str, ...],
     jobs: int | None,
@@ -100,8 +141,6 @@ def diff(
 
     Exit codes: 0 the chosen set is empty, 2 it is not, 1 any error, also wrong usage.
     """
-    if which is None:
-        raise click.UsageError("Choose what to show: --new, --resolved or --unresolved.")
     client = Client(address)
     sides = _side(client, base), _side(client, new)
     query = [*filter_query(filters), *order_query(sort, reverse), *([("details", "true")] if details else [])]
@@ -114,7 +153,7 @@ def diff(
         found = client.diff([("set", which), *query, *_operands(sides)])
     seen: Counter[str] = Counter()
     _write(_counted(found, seen), output, Snippets(trim_path_prefix))
-    tell(_summary(seen, which, sides))
+    tell(_summary(seen, which, sides) + ("" if seen else pattern_hint(filters)))
     sys.exit(DIFFERENT if seen.total() else 0)
 
 

@@ -7,6 +7,7 @@ import click
 from ..address import Address
 from ..client import Client, JsonObject
 from ..errors import Usage
+from ..notices import noted_if_empty
 from ..options import output_option, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
 from ..report_filters import DETECTION_STATUSES, OPEN_STATUSES
@@ -40,7 +41,9 @@ def history(other: str | None, name: str | None, address: Address, output: str) 
     found = Client(address).history(run)
     if output == "json":
         write_json_list(found)
-    elif output == "table":
+        return
+    found = noted_if_empty(found, f"Run {run!r} has no stores.")
+    if output == "table":
         write_lines(tabulate(COLUMNS, map(_row, found), terminal_width()))
     else:
         write_lines("\t".join(map(one_line, _fields(store))) for store in found)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,13 +18,22 @@ from ..tokens import ask_each, steer_each
 from ..typos import SuggestingGroup
 from .jobs_list import list_jobs
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 
 class JobsGroup(SuggestingGroup):
     """Options where a subcommand should be are those of `list`, as `CodeChecker cmd serverside-tasks` takes them."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        is_list = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
-        return super().parse_args(ctx, ["list", *args] if is_list else args)
+        # While a shell completes, nothing may become a subcommand yet.
+        is_list = args[0].startswith("-") if args else not ctx.resilient_parsing
+        is_help = bool(args) and args[0] in ctx.help_option_names
+        return super().parse_args(ctx, ["list", *args] if is_list and not is_help else args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        listed = list_jobs.shell_complete(ctx, incomplete) if incomplete.startswith("-") else []
+        return list({item.value: item for item in [*listed, *super().shell_complete(ctx, incomplete)]}.values())
 
 
 @click.group(cls=JobsGroup)

@@ -11,7 +11,7 @@ from ..address import Address
 from ..client import Client, JsonObject, Query
 from ..errors import Refused, Usage, jobs_exit_code
 from ..job_filters import filter_options, filter_query
-from ..notices import tell
+from ..notices import noted_if_empty, tell
 from ..options import output_option, patience_options, url_option
 from ..patience import Deadline, Patience
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
@@ -86,7 +86,7 @@ def list_jobs(
     if awaits:
         waited = wait_for_each(client, [job["token"] for job in chosen], Deadline(patience))
         problems, chosen = waited.exit_code or problems, _replaced(chosen, waited.found)
-    _write(chosen, output)
+    _write(chosen, output, _none_match(query, tokens))
     sys.exit(problems or _exit_code(chosen, tokens, awaits=awaits, kill=kill))
 
 
@@ -105,7 +105,7 @@ def _show(client: Client, query: Query, tokens: Sequence[str], limit: int | None
             shown.append(job)
             yield job
 
-    _write(up_to_limit(), output)
+    _write(up_to_limit(), output, _none_match(query, tokens))
     if cut_off:
         tell(f"storectl: These are the newest {limit}; --limit N or --all shows more.")
     return _exit_code(shown, tokens, awaits=False, kill=False)
@@ -132,6 +132,13 @@ def _replaced(chosen: Sequence[JsonObject], newer: Sequence[JsonObject]) -> list
     return [by_token.get(job["token"], job) for job in chosen]
 
 
+def _none_match(query: Query, tokens: Sequence[str]) -> str:
+    """What to say when there are no jobs; nothing when each whole token that nobody knows is told by itself."""
+    if any(ANY not in token for token in tokens):
+        return ""
+    return "No job matches." if query else "There are no jobs."
+
+
 def _exit_code(found: Sequence[JsonObject], tokens: Sequence[str], *, awaits: bool, kill: bool) -> int:
     whole = {token.lower() for token in tokens if ANY not in token}
     unknown = sorted(whole - {job["token"] for job in found})
@@ -144,10 +151,12 @@ def _exit_code(found: Sequence[JsonObject], tokens: Sequence[str], *, awaits: bo
     return jobs_exit_code(["completed" if job["status"] in good else job["status"] for job in found])
 
 
-def _write(found: Iterable[JsonObject], output: str) -> None:
+def _write(found: Iterable[JsonObject], output: str, note: str) -> None:
     if output == "json":
         write_json_list(found)
-    elif output == "table":
+        return
+    found = noted_if_empty(found, note) if note else found
+    if output == "table":
         write_lines(tabulate(COLUMNS, map(_row, found), terminal_width()))
     else:
         write_lines("\t".join(one_line(job.get(name)) for name in PLAIN_FIELDS) for job in found)

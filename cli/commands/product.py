@@ -66,6 +66,8 @@ def list_products(found: Products, output: str) -> None:
     every = found.products()
     if output == "json":
         write_json_list(every)
+    elif not every:
+        tell("There are no products.")
     elif output == "table":
         write_lines(tabulate(COLUMNS, map(_row, every), terminal_width()))
     else:

@@ -7,6 +7,7 @@ import click
 
 from ..address import Address
 from ..client import Client, JsonObject
+from ..errors import Usage
 from ..notices import noted_if_empty
 from ..options import output_option, url_option
 from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json_list, write_lines
@@ -25,7 +26,8 @@ COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER
 
 
 @click.command(cls=RunsFirst)
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("others", nargs=-1, metavar="[RUN]...")
+@click.option("-n", "--name", "names", multiple=True, metavar="RUN", help="A run; `*` stands for anything.")
 @click.option("--tag", multiple=True, metavar="TAG", help="As the runs were at the stores with this tag.")
 @click.option("--details", is_flag=True, help="With the bug path: events, positions, notes and macro expansions.")
 @status_option
@@ -34,7 +36,15 @@ COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER
 @url_option
 @output_option
 def results(
-    *, runs: tuple[str, ...], details: bool, sort: str, reverse: bool, address: Address, output: str, **filters: Any
+    *,
+    others: tuple[str, ...],
+    names: tuple[str, ...],
+    details: bool,
+    sort: str,
+    reverse: bool,
+    address: Address,
+    output: str,
+    **filters: Any,
 ) -> None:
     """List the reports of runs, the most severe first; in the name of a RUN, `*` stands for anything.
 
@@ -44,6 +54,9 @@ def results(
     Plain output has a line for each report: file:line:column, severity, checker, detection status and message. With
     --details the events of its bug path follow, each on a line that starts with a tab.
     """
+    runs = list(dict.fromkeys([*names, *others]))
+    if not runs:
+        raise Usage("Say of which runs: RUN..., or -n RUN.")
     query = [*(("run", run) for run in runs), *filter_query(filters), *order_query(sort, reverse)]
     found = Client(address).reports([*query, *([("details", "true")] if details else [])])
     if output == "json":

@@ -15,14 +15,19 @@ from storaged_cli.main import COMMANDS, main
 from tests.acceptance.calls import post_json, store, until_ended
 from tests.acceptance.daemons import DaemonProcess, clean_environment, free_port, running_daemon
 from tests.acceptance.shells import Shell, open_shell
-from tests.acceptance.uploads import one_report
+from tests.acceptance.uploads import report, upload
+from tests.plists import plist
+
+ODD, QUOTED = "odd: name & more", """Bob's "$5" fix"""
 
 
 @pytest.fixture(scope="module")
 def daemon(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     with running_daemon(shared_database_url, tmp_path_factory.mktemp("completion")) as running:
-        for run in ("shop", "odd: name & more", "shop/nightly"):
-            until_ended(running, store(running, run, one_report()))
+        analysis = plist(report(), files=["/src/a.c"], metadata={"analyzer": {"name": "clangsa"}})
+        named = upload({"a.plist": analysis})
+        for run, tag in (("shop", "v1"), ("shop", "v2-beta"), (ODD, "v3"), ("shop/nightly", "n1"), (QUOTED, "v4")):
+            until_ended(running, store(running, run, named, {"tag": tag}))
         assert post_json(running, "/api/v1/products", {"endpoint": "web"}).status == 201
         yield running
 
@@ -44,6 +49,8 @@ def test_commands_and_options_are_completed(shell: Shell) -> None:
     assert shell.words("storectl product ed\t") == ["storectl", "product", "edit"]
     assert shell.words("storectl runs --insec\t") == ["storectl", "runs", "--insecure"]
     assert shell.words("storectl jobs list --only-can\t") == ["storectl", "jobs", "list", "--only-cancelled"]
+    assert shell.words("storectl jobs wa\t") == ["storectl", "jobs", "wait"]
+    assert shell.words("storectl jobs --only-can\t") == ["storectl", "jobs", "--only-cancelled"]
     assert shell.words("storaged quick\t") == ["storaged", "quickstart"]
     assert shell.words("storaged product ed\t") == ["storaged", "product", "edit"]
     assert shell.words("storaged serve --data-\t") == ["storaged", "serve", "--data-dir"]
@@ -52,12 +59,32 @@ def test_commands_and_options_are_completed(shell: Shell) -> None:
 def test_names_of_the_daemon_are_completed(shell: Shell, daemon: DaemonProcess) -> None:
     assert shell.words("storectl results shop/\t") == ["storectl", "results", "shop/nightly"]
     assert shell.words("storectl product show we\t") == ["storectl", "product", "show", "web"]
-    [token] = [job["token"] for job in daemon.get("/api/v1/jobs?run=shop")["jobs"]]
+    token = daemon.get("/api/v1/jobs?run=shop")["jobs"][0]["token"]
     assert shell.words(f"storectl jobs show {token[:12]}\t") == ["storectl", "jobs", "show", token]
 
 
+def test_tags_of_the_runs_on_the_line_are_completed(shell: Shell) -> None:
+    assert shell.words("storectl diff -b shop:v2\t")[-1] == "shop:v2-beta"
+    assert shell.words("storectl diff -b shop/nightly:\t")[-1] == "shop/nightly:n1"
+    assert shell.words("storectl results shop --tag v2\t")[-1] == "v2-beta"
+    assert shell.words("storectl sum -n 'shop/*' --tag \t")[-1] == "n1"
+
+
+def test_checkers_and_analyzers_of_the_reports_are_completed(shell: Shell) -> None:
+    assert shell.words("storectl results shop --checker-name co\t")[-1] == "core.Bad"
+    assert shell.words("storectl sum --checker x,co\t")[-1] == "x,core.Bad"
+    assert shell.words("storectl diff -b shop:v1 -n shop --new --analyzer-name c\t")[-1] == "clangsa"
+
+
 def test_a_name_is_inserted_so_that_it_is_one_word(shell: Shell) -> None:
-    assert shell.words("storectl history odd\t") == ["storectl", "history", "odd: name & more"]
+    assert shell.words("storectl history odd\t") == ["storectl", "history", ODD]
+    assert shell.words("storectl history Bob\t") == ["storectl", "history", QUOTED]
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_name_may_begin_with_a_quote(shell: Shell, quote: str) -> None:
+    for typed, name in (("odd:", ODD), ("Bo", QUOTED), ("shop/", "shop/nightly")):
+        assert shell.words(f"storectl history {quote}{typed}\t")[-1] == name
 
 
 def test_the_url_on_the_line_says_which_daemon_is_asked(daemon: DaemonProcess, kind: str, tmp_path: Path) -> None:

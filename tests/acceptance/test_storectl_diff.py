@@ -104,12 +104,28 @@ def test_filters_decide_on_the_exit_code_too(runs: DaemonProcess) -> None:
     assert diff(runs, "-b", "main", "-n", "feature", "--new", "--checker", "*").returncode == 2
 
 
+def test_an_empty_set_of_a_pattern_for_a_part_says_how_it_is_written(runs: DaemonProcess) -> None:
+    done = diff(runs, "-b", "main", "-n", "feature", "--new", "--file", "a.c")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.endswith(" A pattern is for the whole value: try --file '*a.c'.\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("-b", "main", "-n", "feature"), "Choose what to show"),
+        (
+            ("-b", "main", "-n", "feature", "--new", "--resolved"),
+            "Choose one: --new and --resolved are different sets.",
+        ),
         (("-b", "main", "--new"), "Missing option '-n'"),
         (("-b", "main", "-n", "feature", "--new", "--what"), "No such option"),
+        (
+            ("main", "my run", "--new"),
+            "Missing option '-b' / '--basename'. Is this meant: storectl diff -b main -n 'my run' --new",
+        ),
+        (("-b", "main", "--resolved", "x"), "Is this meant: storectl diff -b main -n x --resolved"),
+        (("main", "x"), "Is this meant: storectl diff -b main -n x --new"),
         (("-b", "main", "-n", "nobody", "--new"), "no run 'nobody'"),
         (("-b", "main", "-n", "main:v7", "--new"), "has no tag 'v7'"),
         (("-b", "main", "-n", "feature", "--new", "--url", "localhost:1/Default"), "No daemon answers"),

@@ -563,9 +563,55 @@ def test_runs_are_listed_through_all_pages(daemon: Daemon) -> None:
     ]
 
 
+def test_numbers_of_reports_stand_in_the_same_order_in_runs_sum_and_history(daemon: Daemon) -> None:
+    counts = {"new": 1, "unresolved": 3, "reopened": 2, "resolved": 4, "off": 5, "unavailable": 6}
+    daemon.pages["runs"] = [run("shop", **counts)]
+    daemon.pages["history"] = [{"stored_at": "2026-11-24T08:30:00Z", "tag": "v1", "reports": counts}]
+    row = {"severity": 40, "reports": 21, "open": 6, "statuses": counts}
+    daemon.replace_next("summary", answering(lambda: web.json_response({"severities": [row]})))
+    for command in (["runs"], ["history", "shop"], ["sum", "--by", "severity"]):
+        assert "\t1\t2\t3\t4\t5\t6" in storectl(daemon, *command).stdout
+
+
 def test_a_product_without_runs_is_an_empty_list(daemon: Daemon) -> None:
-    assert storectl(daemon, "runs").stdout == ""
+    for output in ("plain", "table"):
+        result = storectl(daemon, "runs", "-o", output)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "Product 'Default' has no runs.\n")
+        result = storectl(daemon, "runs", "-n", "nightly*", "-o", output)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "No run matches.\n")
     assert json.loads(storectl(daemon, "runs", "-o", "json").stdout) == []
+
+
+@pytest.mark.parametrize("output", ["plain", "table", "json"])
+def test_a_name_of_no_run_is_told_with_the_words_of_the_daemon_and_the_other_runs_are_listed(
+    daemon: Daemon, output: str
+) -> None:
+    daemon.pages["runs"] = [run("shop")]
+    result = storectl(daemon, "runs", "shop", "ship", "-o", output)
+    assert (result.exit_code, result.stderr) == (1, "storectl: There is no run 'ship'.\n")
+    assert "shop" in result.stdout
+
+
+def test_a_run_that_is_there_and_was_stored_at_another_time_is_no_error(daemon: Daemon) -> None:
+    daemon.pages["runs"] = [run("shop")]
+    daemon.replace_next("runs", answering(lambda: web.json_response({"runs": [], "next": None})))
+    result = storectl(daemon, "runs", "shop", "--all-after-time", "2026-11-24")
+    assert (result.exit_code, result.stderr) == (0, "No run matches.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "There are no jobs.\n"),
+        (("--status", "failed"), "No job matches.\n"),
+        (("--status", "failed", "--kill"), "No job matches.\n"),
+        (("-t", "ab"), "storectl: No job has the token ab and fits the other filters.\n"),
+    ],
+)
+def test_jobs_that_are_none_are_told(daemon: Daemon, arguments: tuple[str, ...], told: str) -> None:
+    for output in ("plain", "table"):
+        result = storectl(daemon, "jobs", *arguments, "-o", output)
+        assert (result.stdout, result.stderr) == ("", told)
 
 
 def report(number: int, **members: Any) -> dict[str, Any]:
@@ -577,6 +623,7 @@ def report(number: int, **members: Any) -> dict[str, Any]:
         "column": 3,
         "severity": 40,
         "detection_status": "new",
+        "review_status": "unreviewed",
         "message": "Division by zero, which is said at some length so that it does not fit into the line",
         **members,
     }
@@ -593,12 +640,37 @@ def test_results_that_are_none_are_told_with_what_was_not_looked_for(daemon: Dae
     result = storectl(daemon, "results", "shop", "-o", output)
     assert result.exit_code == 0
     hint = "Only open ones were looked for; --detection-status all looks for the others, too."
-    assert result.stderr == f"No reports of 'shop' match. {hint}\n"
-    for options in (["--detection-status", "all"], ["--tag", "v1"]):
+    more = "False positives and intentional ones were left out; --review-status all has them, too."
+    assert result.stderr == f"No reports of 'shop' match. {hint} {more}\n"
+    for options in (["--detection-status", "all", "--review-status", "all"], ["--tag", "v1"]):
         result = storectl(daemon, "results", "shop", "nightly*", "-o", output, *options)
         assert result.stderr == "No reports of 'shop', 'nightly*' match.\n"
     daemon.pages["reports"] = [report(1)]
     assert storectl(daemon, "results", "shop", "-o", output).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--file", "recipe.cpp"], "--file '*recipe.cpp'"),
+        (["--checker", "*.x", "core"], "--checker-name 'core*'"),
+        (["--checker-msg", "leak", "--analyzer", "clang"], "--analyzer-name 'clang*', --checker-msg '*leak*'"),
+        (["--report-hash", "c4ca42"], "--report-hash 'c4ca42*'"),
+    ],
+)
+def test_patterns_that_may_be_meant_for_a_part_are_told_how_to_be_written(
+    daemon: Daemon, options: list[str], hint: str
+) -> None:
+    result = storectl(daemon, "results", "shop", *options)
+    told = f"No reports of 'shop' match. A pattern is for the whole value: try {hint}. Only open ones were looked for; "
+    assert result.stderr.startswith(told)
+
+
+@pytest.mark.parametrize(
+    "options", [["--file", "/src/a.c"], ["--file", "*.c"], ["--report-hash", "ab" * 16], ["--severity", "high"]]
+)
+def test_what_is_a_whole_value_or_has_a_star_is_told_nothing_of_patterns(daemon: Daemon, options: list[str]) -> None:
+    assert "pattern" not in storectl(daemon, "results", "shop", *options).stderr
 
 
 def test_a_sum_of_nothing_is_told(daemon: Daemon) -> None:
@@ -619,6 +691,7 @@ def test_a_table_of_a_history_has_the_open_reports_of_each_store(daemon: Daemon)
 def test_results_are_the_open_ones_by_default(daemon: Daemon) -> None:
     storectl(daemon, "results", "shop")
     statuses = [("detection_status", status) for status in ("new", "reopened", "unresolved")]
+    statuses += [("review_status", "unreviewed"), ("review_status", "confirmed")]
     assert daemon.queries("reports") == [[("run", "shop"), *statuses, ("sort", "severity"), ("limit", "500")]]
     storectl(daemon, "results", "shop", "--tag", "v1", "--sort", "file", "--reverse")
     assert daemon.queries("reports")[1] == [
@@ -645,6 +718,16 @@ def test_an_option_may_have_several_values_once_runs_are_named(daemon: Daemon) -
         *(("file", "*.c"), ("file", "*.h")),
     ]
     assert second == [("run", "shop"), ("severity", "HIGH")]
+
+
+def test_runs_of_results_may_be_named_by_an_option_as_elsewhere(daemon: Daemon) -> None:
+    storectl(daemon, "results", "-n", "shop", "mall*", "--name", "shop", "--severity", "high", "low")
+    [query] = daemon.queries("reports")
+    assert [pair for pair in query if pair[0] in {"run", "severity"}] == [
+        *(("run", "shop"), ("run", "mall*"), ("severity", "HIGH"), ("severity", "LOW")),
+    ]
+    nothing = storectl(daemon, "results")
+    assert (nothing.exit_code, nothing.stderr) == (2, "storectl: Say of which runs: RUN..., or -n RUN.\n")
 
 
 def test_runs_are_chosen_by_name_and_by_when_they_were_stored(daemon: Daemon) -> None:
@@ -691,7 +774,7 @@ def test_a_history_is_of_one_run_however_it_is_named(daemon: Daemon) -> None:
 def test_filters_of_results_reach_the_daemon(daemon: Daemon) -> None:
     storectl(
         daemon,
-        *("results", "my shop", "--details", "--detection-status", "all"),
+        *("results", "my shop", "--details", "--detection-status", "all", "--review-status", "intentional"),
         *("--severity", "high", "--severity", "LOW", "--checker", "core.*", "--file", "*/a b/*", "--report-hash", "ab"),
     )
     [query] = daemon.queries("reports")
@@ -701,6 +784,7 @@ def test_filters_of_results_reach_the_daemon(daemon: Daemon) -> None:
             ("run", "my shop"),
             ("details", "true"),
             *(("detection_status", status) for status in every),
+            ("review_status", "intentional"),
             ("severity", "HIGH"),
             ("severity", "LOW"),
             ("checker", "core.*"),
@@ -801,7 +885,7 @@ def test_reports_are_counted_by_checker_with_a_line_for_all(daemon: Daemon) -> N
         ["2", "checkers", "3", "2", "0", "3"],
     ]
     [query] = daemon.queries("summary")
-    assert [pair for pair in query if pair[0] != "detection_status"] == [
+    assert [pair for pair in query if not pair[0].endswith("_status")] == [
         ("run", "b"),
         ("run", "a"),
         ("severity", "HIGH"),

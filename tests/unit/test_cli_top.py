@@ -126,6 +126,23 @@ def test_nodes_that_do_not_live_are_counted() -> None:
     assert "1 node alive, 2 not" in first
 
 
+@pytest.mark.parametrize("name", ["http://storaged.example:8001", "https://" + "a" * 80])
+@pytest.mark.parametrize("version", ["0.1.0", "0.1.0.dev12+g0123456789"])
+def test_at_80_columns_the_first_lines_are_whole_but_for_what_is_worth_least(name: str, version: str) -> None:
+    node = overview()["node"] | {"version": version, "worker_crashes": 12, "up_seconds": 99999.0}
+    first, second, *_ = lines(overview(node=node), contact=Contact(name, "q quits"))
+    assert first.endswith(("  1 node alive  q quits", "  1 node alive  up 1d03h  q quits"))
+    assert second.endswith("12 crashes")
+    wide, *_ = lines(overview(node=node), 200, contact=Contact(name, "q quits"))
+    assert wide == f"storaged {version}  {name}  1 node alive  listening  up 1d03h  q quits"
+
+
+def test_that_no_notifications_come_is_never_left_out() -> None:
+    node = overview()["node"] | {"listener": "disconnected"}
+    first, *_ = lines(overview(node=node), contact=Contact("https://" + "a" * 80, "q quits"))
+    assert first.endswith("…  1 node alive  disconnected  q quits")
+
+
 def test_what_a_client_named_cannot_steer_the_terminal() -> None:
     text = "\n".join(lines(overview(running=[job(1, run="\x1b[2J\nrun")], failed=[job(1, comment="x\n\x1b]0;y\x07")])))
     assert "\x1b" not in text
