@@ -9,9 +9,11 @@ from itertools import chain, islice
 from typing import Any
 from unicodedata import combining, east_asian_width
 
+from .notices import wrap
+
 SEVERITIES = {0: "UNSPECIFIED", 10: "STYLE", 20: "LOW", 30: "MEDIUM", 40: "HIGH", 50: "CRITICAL"}
 ROWS_TO_MEASURE = 200
-GAP = "  "
+GAP, INDENT = "  ", "    "
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,13 @@ def terminal_width() -> int:
     return shutil.get_terminal_size().columns
 
 
-def tabulate(columns: Sequence[Column], rows: Iterable[Sequence[object]], width: int) -> Iterator[str]:
+def tabulate(
+    columns: Sequence[Column], rows: Iterable[Sequence[object]], width: int, *, whole: bool = False
+) -> Iterator[str]:
     """Lines of a table at most `width` wide. Cells that a row has more than there are columns go on lines below it.
 
     Without rows there is none, not even the titles. Widths come from the first rows: a long table is written while it
-    comes.
+    comes. With `whole` what is cut in the row stands below it, too, and what is below is wrapped instead of cut.
     """
     texts = ([one_line(cell) for cell in row] for row in rows)
     first = list(islice(texts, ROWS_TO_MEASURE))
@@ -81,7 +85,17 @@ def tabulate(columns: Sequence[Column], rows: Iterable[Sequence[object]], width:
     yield _line(columns, [column.title for column in columns], widths)
     for row in chain(first, texts):
         yield _line(columns, row, widths)
-        yield from ("    " + cut(below, width - 4) for below in row[len(columns) :])
+        yield from _wrapped_below(row, widths, width) if whole else _cut_below(row, widths, width)
+
+
+def _cut_below(row: Sequence[str], widths: Sequence[int], width: int) -> Iterator[str]:
+    return (INDENT + cut(below, width - len(INDENT)) for below in row[len(widths) :])
+
+
+def _wrapped_below(row: Sequence[str], widths: Sequence[int], width: int) -> Iterator[str]:
+    """A path is never broken, so that it can be copied."""
+    cut_off = [cell for cell, room in zip(row, widths, strict=False) if display_width(cell) > room]
+    return (line for below in [*cut_off, *row[len(widths) :]] for line in wrap(INDENT + below, width))
 
 
 def fit_widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:

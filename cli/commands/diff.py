@@ -152,7 +152,7 @@ def diff(
     else:
         found = client.diff([("set", which), *query, *_operands(sides)])
     seen: Counter[str] = Counter()
-    _write(_counted(found, seen), output, Snippets(trim_path_prefix))
+    _write(_counted(found, seen), output, Snippets(trim_path_prefix), details)
     tell(_summary(seen, which, sides) + ("" if seen else pattern_hint(filters)))
     sys.exit(DIFFERENT if seen.total() else 0)
 
@@ -224,11 +224,12 @@ def _counted(found: Iterable[JsonObject], seen: Counter[str]) -> Iterator[JsonOb
         yield report
 
 
-def _write(found: Iterable[JsonObject], output: str, snippets: Snippets) -> None:
+def _write(found: Iterable[JsonObject], output: str, snippets: Snippets, details: bool) -> None:
     if output == "json":
         write_json_list(found)
     elif output == "table":
-        write_lines(tabulate(COLUMNS, (_row(report, snippets) for report in found), terminal_width()))
+        rows = (_row(report, snippets) for report in found)
+        write_lines(tabulate(COLUMNS, rows, terminal_width(), whole=details))
     else:
         write_lines(line for report in found for line in _plain(report, snippets))
 

@@ -67,7 +67,7 @@ def results(
         several = len(runs) > 1 or "*" in runs[0]
         columns = (RUN, *COLUMNS) if several else COLUMNS
         rows = ([*([report["run"]] if several else []), *_row(report)] for report in found)
-        write_lines(tabulate(columns, rows, terminal_width()))
+        write_lines(tabulate(columns, rows, terminal_width(), whole=details))
     else:
         write_lines(_plain(found))
 

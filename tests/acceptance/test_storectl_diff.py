@@ -66,6 +66,13 @@ def test_a_diff_of_runs_lists_its_set_and_exits_with_2(runs: DaemonProcess, whic
     assert f"1 {which} report (1 " in done.stderr
 
 
+def test_a_table_with_details_has_paths_whole(runs: DaemonProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    done = diff(runs, "-b", "main", "-n", "feature", "--new", "--details", "-o", "table")
+    [found] = json.loads(diff(runs, "-b", "main", "-n", "feature", "--new", "-o", "json").stdout)
+    assert f"{found['file']}:2:3" in done.stdout.split()
+
+
 def test_an_empty_set_exits_with_0(runs: DaemonProcess) -> None:
     done = diff(runs, "-b", "main", "-n", "main:v1", "--new")
     assert (done.returncode, done.stdout) == (0, "")

@@ -815,6 +815,22 @@ def test_a_table_of_results_fits_into_eighty_columns(daemon: Daemon) -> None:
     assert lines[2].startswith("    Division by zero")
 
 
+def test_a_table_with_details_has_paths_and_messages_whole(daemon: Daemon) -> None:
+    event = [
+        "/src/" + "way/" * 20 + "a.c",
+        1,
+        2,
+        3,
+        4,
+        "it begins here, which is told at some length, and then it goes on",
+    ]
+    daemon.pages["reports"] = [report(1, events=[event])]
+    shown = storectl(daemon, "results", "shop", "--details", "-o", "table", COLUMNS="60").stdout
+    below = " ".join(shown.partition("\n    ")[2].split())
+    whole = report(1)
+    assert below == f"{whole['file']}:12:3 {whole['message']} a.c:1: {event[-1]}"
+
+
 def test_a_table_of_several_runs_names_the_run(daemon: Daemon) -> None:
     daemon.pages["reports"] = [report(1, run="a" * 60)]
     for runs in (("a", "b"), ("a*",)):

@@ -32,6 +32,18 @@ def test_what_goes_on_below_a_row_is_cut_to_the_width_too() -> None:
     assert lines[2:] == ["    a message that is t…"]
 
 
+def test_where_all_is_wanted_what_is_cut_stands_below_and_the_rest_is_wrapped() -> None:
+    rows = [["shop", "/a/very/long/path/to/some/file.c:12", 7, "a message that is too long for the terminal", ""]]
+    lines = list(tabulate(COLUMNS, rows, 24, whole=True))
+    assert lines[1:] == [
+        "shop  …/file.c:12      7",
+        "    /a/very/long/path/to/some/file.c:12",
+        "    a message that is",
+        "      too long for the",
+        "      terminal",
+    ]
+
+
 @given(st.lists(st.tuples(st.text(), st.text(), st.integers(0, 10**6), st.text()), max_size=5), st.integers(24, 120))
 def test_no_line_of_a_table_is_wider_than_the_terminal(rows: list[tuple[str, str, int, str]], width: int) -> None:
     lines = list(tabulate(COLUMNS, rows, width))
