@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from .errors import Usage
+from .render import SEVERITIES as STEPS
 from .several import ArgumentsFirst, list_option
 from .timestamps import time_option_value
 
@@ -17,7 +18,7 @@ OPEN_STATUSES, CLOSED_STATUSES = DETECTION_STATUSES[:3], DETECTION_STATUSES[3:]
 REVIEW_STATUSES = ("unreviewed", "confirmed", "false_positive", "intentional")
 # What somebody called no bug, or one that is meant to stay, is not asked for unless it is named.
 STANDING_REVIEWS = REVIEW_STATUSES[:2]
-SEVERITIES = ("UNSPECIFIED", "STYLE", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+SEVERITIES = tuple(STEPS.values())
 SORTS = (
     "severity",
     "file",
@@ -55,7 +56,7 @@ def filter_options(command: Command) -> Command:
             "--severity",
             each=click.Choice(SEVERITIES, case_sensitive=False),
             metavar="SEVERITY",
-            help=f"{', '.join(SEVERITIES)}.",
+            help=f"{', '.join(SEVERITIES)}; in JSON {', '.join(map(str, STEPS))}.",
         ),
         list_option(
             "--review-status",

@@ -1,10 +1,15 @@
 """The options that choose reports: what they ask of the API, and what they refuse."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 from storaged_cli.errors import Usage
+from storaged_cli.main import main
+from storaged_cli.render import SEVERITIES
 from storaged_cli.report_filters import DETECTION_STATUSES, filter_options, filter_query, status_option
 
 
@@ -78,3 +83,11 @@ def test_a_span_of_lengths_that_is_none_is_refused(span: str) -> None:
 def test_a_span_of_time_that_is_empty_is_refused(moment: str) -> None:
     with pytest.raises(Usage, match="no report can be in between"):
         query_of(f"--{moment}-after", "1h", f"--{moment}-before", "2h")
+
+
+def test_which_number_a_severity_has_in_json_is_told_by_the_help_and_the_docs() -> None:
+    for command in ("results", "sum", "diff"):
+        told = " ".join(CliRunner().invoke(main, [command, "--help"]).output.split())
+        assert "UNSPECIFIED, STYLE, LOW, MEDIUM, HIGH, CRITICAL; in JSON 0, 10, 20, 30, 40, 50." in told
+    docs = (Path(__file__).parents[2] / "docs" / "storectl.md").read_text()
+    assert [name for number, name in SEVERITIES.items() if not re.search(rf"\b{number} (is )?{name}\b", docs)] == []
