@@ -120,7 +120,7 @@ def check(config: Path | None, output: str, **flags: Any) -> None:
 
 @main.command()
 def dashboard() -> None:
-    """Print the folder of the operator's queries: `storaged psql -f "$(storaged dashboard)/queue.sql"` runs one."""
+    """Print the folder of the operator's queries: `storaged psql -x -f "$(storaged dashboard)/queue.sql"` runs one."""
     from storaged.database.sql import sql_folder
 
     click.echo(sql_folder() / "dashboard")
