@@ -111,23 +111,27 @@ WHERE r.product_id = :product AND r.run_id = :run
   AND r.status IN ('resolved', 'off', 'unavailable');
 
 -- name: review_reports
--- Rows that stay, but for what the upload says of them; in the current status, for open_reports went before.
+-- Rows that stay, but for what the upload says of them; in the current status, for open_reports went before. The few that can
+-- differ are found first, and each is then led to by its id, whatever the planner thinks of the run.
+WITH candidate AS MATERIALIZED (
+    SELECT report_id AS id FROM incoming WHERE review_status IS NOT NULL AND report_id IS NOT NULL
+    UNION
+    SELECT id FROM report WHERE product_id = :product AND run_id = :run AND review_status IS NOT NULL
+), differing AS MATERIALIZED (
+    SELECT i.*, k.suppressed_at
+    FROM candidate
+    JOIN incoming i ON i.report_id = candidate.id
+    JOIN known k ON k.report_hash = i.report_hash
+)
 UPDATE report r
-SET review_status = i.review_status, review_message = i.review_message, review_in_source = i.review_in_source,
-    review_author = CASE WHEN i.review_status IS NOT NULL THEN :username END,
-    reviewed_at = CASE WHEN i.review_status IS NOT NULL THEN :stored_at::timestamptz END,
-    fixed_at = CASE WHEN i.review_status IN ('false_positive', 'intentional') THEN coalesce(k.suppressed_at, :stored_at) END
-FROM incoming i
-JOIN known k ON k.report_hash = i.report_hash
-WHERE r.product_id = :product AND r.run_id = :run
-  AND r.id = i.report_id
-  -- the few that can differ
-  AND r.id IN (
-      SELECT report_id FROM incoming WHERE review_status IS NOT NULL AND report_id IS NOT NULL
-      UNION ALL
-      SELECT id FROM report WHERE product_id = :product AND run_id = :run AND review_status IS NOT NULL)
+SET review_status = d.review_status, review_message = d.review_message, review_in_source = d.review_in_source,
+    review_author = CASE WHEN d.review_status IS NOT NULL THEN :username END,
+    reviewed_at = CASE WHEN d.review_status IS NOT NULL THEN :stored_at::timestamptz END,
+    fixed_at = CASE WHEN d.review_status IN ('false_positive', 'intentional') THEN coalesce(d.suppressed_at, :stored_at) END
+FROM differing d
+WHERE r.product_id = :product AND r.id = ANY (ARRAY(SELECT report_id FROM differing)) AND r.id = d.report_id
   AND (r.review_status, r.review_message, r.review_in_source)
-      IS DISTINCT FROM (i.review_status, i.review_message, i.review_in_source);
+      IS DISTINCT FROM (d.review_status, d.review_message, d.review_in_source);
 
 -- name: insert_reports
 -- What came and is not there. A hash that the run knows keeps its time of detection.

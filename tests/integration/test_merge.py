@@ -1,6 +1,7 @@
 """What a store makes of the reports that its run had: the rules of docs/statuses.md, one by one."""
 
 import zlib
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -279,13 +280,22 @@ FROM generate_series(1, 20000) AS n
 """
 
 
-async def test_what_came_is_looked_up_by_its_path_hash_though_statistics_do_not_know_the_run(engine: Engine) -> None:
-    lease = await stage(engine, [A])
-    query = merge.QUERIES["fill_incoming"]
+@pytest.mark.parametrize(
+    ("name", "led", "values"),
+    [
+        ("fill_incoming", "report_product_id_run_id_path_hash_key on report r", {"lease": None}),
+        ("review_reports", "report_pkey on report r", {"username": None, "stored_at": datetime.now(UTC)}),
+    ],
+)
+async def test_an_index_leads_to_each_report_though_statistics_do_not_know_the_run(
+    engine: Engine, name: str, led: str, values: dict[str, Any]
+) -> None:
+    query = merge.QUERIES[name]
+    given = {"product": 1, "run": 1, **values}
     async with engine.begin() as conn:
         await conn.execute("ALTER TABLE report SET (autovacuum_enabled = false)")
         await conn.execute(MANY_REPORTS)
         await conn.execute(merge.QUERIES["create_work_tables"].text)
-        plan = await conn.fetch(f"EXPLAIN {query.text}", *query.arguments({"product": 1, "run": 1, "lease": lease}))
+        plan = await conn.fetch(f"EXPLAIN {query.text}", *query.arguments(given))
     lines = "\n".join(row[0] for row in plan)
-    assert "Index Scan using report_product_id_run_id_path_hash_key" in lines, lines
+    assert f"Index Scan using {led}" in lines, lines
