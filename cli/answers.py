@@ -16,6 +16,8 @@ from .retries import read_retry_after
 
 PASSING_STATUSES = {429, 500, 502, 503, 504}
 """These may come from a proxy, without problem details, and say nothing against the address."""
+CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""How a secure connection breaks when the other side is killed; nothing is wrong with its security."""
 
 _SSL_NOISE = re.compile(r"^\[[^]]*\] | \(_ssl\.c:\d+\)$")
 # What a proxy says for people, such as "No required SSL certificate was sent".
@@ -76,7 +78,7 @@ def explain(base: str, error: Exception, proxy: str | None = None) -> StorectlEr
     if isinstance(error, exceptions.ProxyError):
         return _explain_proxy(base, error, without_user(proxy or ""))
     if isinstance(inner, ssl.SSLError):
-        return InsecureConnection(explain_tls(base, inner))
+        return explain_tls(base, inner)
     if isinstance(inner, BadStatusLine) and not isinstance(inner, RemoteDisconnected):
         return NotADaemon(f"What answers at {base} speaks no HTTP.{_PERHAPS_TLS if base.startswith('http:') else ''}")
     if isinstance(error, exceptions.NameResolutionError):
@@ -114,7 +116,11 @@ def _explain_proxy(base: str, error: Exception, proxy: str) -> StorectlError:
     refusal = re.fullmatch(r"tunnel connection failed: (4\d\d) .*", reason)
     if refusal is None:
         text = f"The proxy {proxy} on the way to {base} does not work: {reason}. NO_PROXY excepts a daemon from it."
-        faults = {ssl.SSLError: InsecureConnection, socket.gaierror: UnknownHost}
+        faults: dict[Any, type[StorectlError]] = {
+            CUT: Unreachable,
+            ssl.SSLError: InsecureConnection,
+            socket.gaierror: UnknownHost,
+        }
         kinds = (kind for cause, kind in faults.items() if isinstance(_innermost(error), cause))
         return next(kinds, Unreachable)(text)
     status = int(refusal[1])
@@ -122,8 +128,14 @@ def _explain_proxy(base: str, error: Exception, proxy: str) -> StorectlError:
     return Refused(f"The proxy {proxy} does not connect to {base}: it answers {_status(status)}. {login}", status)
 
 
-def explain_tls(base: str, error: ssl.SSLError) -> str:
+def explain_tls(base: str, error: ssl.SSLError) -> StorectlError:
     """What is wrong with the daemon's certificate, with ours, or with TLS at all, and what to do."""
+    if isinstance(error, CUT):
+        return Unreachable(f"The connection to {base} broke: {_reason(error)}.")
+    return InsecureConnection(_explain_tls(base, error))
+
+
+def _explain_tls(base: str, error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         advice = _CERTIFICATE_ADVICE.get(error.verify_code, _UNTRUSTED)
         return f"The certificate of {base} is not accepted: {error.verify_message.rstrip('.')}. {advice}"

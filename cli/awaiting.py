@@ -11,7 +11,7 @@ from urllib.parse import quote
 from .address import DEFAULT_URL, URL_VARIABLE, Address, parse_address
 from .answers import explain_name, explain_tls, read_answer
 from .client import CONNECT_SECONDS, Client, JsonObject
-from .errors import InsecureConnection, NotADaemon, StorectlError, Unreachable
+from .errors import NotADaemon, StorectlError, Unreachable
 from .patience import GIVE_UP_SECONDS, Deadline, Patience
 from .transport import proxy_for, tls_context
 from .version import client_name
@@ -122,7 +122,7 @@ class _Questions:
             ) as answer:
                 read = _Read(answer.status, answer.headers, await answer.read())
         except (aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError) as error:
-            raise InsecureConnection(explain_tls(self.address.base, _tls_error(error))) from error
+            raise explain_tls(self.address.base, _tls_error(error)) from error
         except aiohttp.ClientConnectorDNSError as error:
             raise explain_name(self.address.base) from error
         except (aiohttp.ClientError, OSError) as error:

@@ -45,10 +45,11 @@ class Deadline:
 
 
 class Silence:
-    """How long a daemon gives no answer to question after question, and when it is enough."""
+    """How long a daemon gives no answer to question after question, and when it is enough; `lack` says it in words."""
 
-    def __init__(self, give_up: float | None, deadline: Deadline) -> None:
-        self._give_up = math.inf if give_up is None else give_up
+    def __init__(self, give_up: float | None, deadline: Deadline, lack: str = "there was no answer") -> None:
+        self.give_up = math.inf if give_up is None else give_up
+        self._lack = lack
         self._deadline = deadline
         self._backoff = Backoff()
         self._asked = time.monotonic()
@@ -62,7 +63,7 @@ class Silence:
     def ask(self) -> float:
         """A question begins; the seconds of silence that are left."""
         self._asked = time.monotonic()
-        return self._give_up if self._since is None else self._give_up - (self._asked - self._since)
+        return self.give_up if self._since is None else self.give_up - (self._asked - self._since)
 
     def broken(self) -> None:
         """There was an answer."""
@@ -74,9 +75,9 @@ class Silence:
         if self._since is None:
             self._since = self._asked
         lasted = time.monotonic() - self._since
-        if lasted >= self._give_up:
-            raise GaveUp(f"{error.message}\nGiving up: there was no answer for {lasted:.0f} s.") from error
-        return max(0.0, min(self._backoff.delay(error), self._give_up - lasted, self._deadline.left))
+        if lasted >= self.give_up:
+            raise GaveUp(f"{error.message}\nGiving up: {self._lack} for {lasted:.0f} s.") from error
+        return max(0.0, min(self._backoff.delay(error), self.give_up - lasted, self._deadline.left))
 
 
 def reach(
@@ -84,14 +85,15 @@ def reach(
     deadline: Deadline,
     note: Callable[[str], None],
     *,
-    was_there: bool = False,
+    silence: Silence | None = None,
 ) -> Result:
     """The answer of a daemon that may be away for a while: refuses connections, is silent, or is busy.
 
-    One that `was_there` is waited for longer, and its name is known to be right. Raises WaitTimedOut, GaveUp.
+    `silence` is that of a daemon which was there before: it goes on, and the daemon's name is known to be right. Raises
+    WaitTimedOut, GaveUp.
     """
-    give_up = deadline.patience.give_up if was_there else deadline.patience.contact
-    silence = Silence(give_up, deadline)
+    was_there = silence is not None
+    silence = silence or Silence(deadline.patience.contact, deadline)
     told = False
     while True:
         left = silence.ask()
@@ -104,7 +106,7 @@ def reach(
                 raise WaitTimedOut(error.message) from error
             pause = silence.goes_on(error)
             if not told:
-                note(f"{error.message}\nAsking again until it answers{'' if give_up is None else within(give_up)}.")
+                note(f"{error.message}\nAsking again until it answers{within(silence.give_up)}.")
                 told = True
         else:
             if told:
@@ -114,4 +116,4 @@ def reach(
 
 
 def within(seconds: float) -> str:
-    return f", for {seconds:.0f} s at most"
+    return "" if seconds == math.inf else f", for {seconds:.0f} s at most"

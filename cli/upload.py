@@ -10,15 +10,13 @@ from functools import partial
 from .client import Client, JsonObject, Query
 from .errors import GaveUp, Interrupted, StorectlError, WaitTimedOut
 from .pack import Archive
-from .patience import Deadline, reach
+from .patience import Deadline, Silence, reach, within
 from .progress import Progress
-from .retries import Backoff, is_passing, persist
+from .retries import is_passing, persist
 from .scan import ReportFolder, ResultFile, scan_result_files
 from .sources import Source, hash_sources
 from .version import client_name
 
-UPLOADS = 6
-"""That are tried at most."""
 AGAIN = "The same command tries again; to store twice does no harm."
 NOT_STORED = "nothing was stored."
 COMPARED = "Waiting until it is compared"
@@ -126,29 +124,44 @@ def _capitalized(text: str) -> str:
 
 
 def _upload(client: Client, query: Query, archive: Archive, progress: Progress, deadline: Deadline) -> JsonObject:
-    """When the connection breaks or the daemon is busy it is tried again, a few times, under one Idempotency-Key.
+    """When the connection breaks or the daemon is busy it is tried again, under one Idempotency-Key, for `give_up`.
 
     So an upload that did arrive is not stored twice. Between two tries a daemon that is away is waited for by a small
     question: a proxy before it may take a whole upload before it says that nobody is there.
     """
     key = str(uuid.uuid4())
-    backoff = Backoff()
-    tries = 0
+    setbacks = Setbacks(deadline, progress)
     while True:
-        tries += 1
         try:
             return client.store(query, _watched(archive, progress), key, deadline.left)
         except StorectlError as error:
-            if not is_passing(error):
-                raise
-            if deadline.left <= 0:
-                raise WaitTimedOut(error.message) from error
-            if tries == UPLOADS:
-                raise
-            delay = max(0.0, min(backoff.delay(error), deadline.left))
-            progress.note(f"{error.message}\nTrying again in {delay:.1f} s.")
-        time.sleep(delay)
-        reach(partial(client.missing_contents, []), deadline, progress.note, was_there=True)
+            pause = setbacks.add(error)
+        time.sleep(pause)
+        reach(partial(client.missing_contents, []), deadline, progress.note, silence=setbacks.silence)
+
+
+class Setbacks:
+    """Uploads that did not go through, from the first one on: for how long they are tried again."""
+
+    def __init__(self, deadline: Deadline, progress: Progress) -> None:
+        self.silence = Silence(deadline.patience.give_up, deadline, "the upload did not go through")
+        self._deadline = deadline
+        self._progress = progress
+        self._told = ""
+
+    def add(self, error: StorectlError) -> float:
+        """The seconds to wait before the next try. Raises the error when that cannot help, WaitTimedOut, GaveUp."""
+        if not is_passing(error):
+            raise error
+        if self._deadline.left <= 0:
+            raise WaitTimedOut(error.message) from error
+        # Not that of the upload, which may have taken longer than all patience: its end is where the silence begins.
+        self.silence.ask()
+        pause = self.silence.goes_on(error)
+        if error.message != self._told:
+            self._told = error.message
+            self._progress.note(f"{error.message}\nTrying again{within(self.silence.give_up)}.")
+        return pause
 
 
 def compare(client: Client, query: Query, found: Findings, progress: Progress) -> list[JsonObject]:

@@ -1,6 +1,7 @@
 """Whoever waits for a job sits through what may happen to a daemon, its database and the connection meanwhile."""
 
 import asyncio
+import random
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -142,6 +143,32 @@ def test_what_begins_while_the_daemon_is_down_goes_on_when_it_is_up(
         ends = [process.communicate(timeout=PATIENCE)[1] for process in begun]
     assert [process.returncode for process in begun] == [0, 0], ends
     assert ends[1].endswith("Stored run 'shop': 1 report (1 new).\n")
+
+
+def test_an_upload_outlasts_a_daemon_that_is_killed_in_its_midst_and_started_again(
+    database_url: str, tmp_path: Path, reports: Path
+) -> None:
+    source = reports / "a.c"
+    # It takes a second or two to send.
+    source.write_bytes(random.Random(1).randbytes(64 << 20))
+    (reports / "a.plist").write_bytes(plist(report(), files=[str(source)]))
+    with running_daemon(database_url, tmp_path, testing=True) as daemon:
+        incoming = daemon.data_dir / "spool" / "incoming"
+        with daemon.storectl_process("store", str(reports), "-n", "shop") as process:
+            assert process.stderr is not None
+            eventually(lambda: any(incoming.iterdir()))
+            daemon.kill()
+            told = [process.stderr.readline() for _ in range(4)]
+            daemon.start()
+            _, stderr = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, stderr
+        assert told[1::2] == [
+            "Trying again, for 900 s at most.\n",
+            "Asking again until it answers, for 900 s at most.\n",
+        ]
+        assert stderr.startswith("The daemon answers.\n")
+        assert stderr.endswith("Stored run 'shop': 1 report (1 new).\n")
+        assert len(daemon.get("/api/v1/jobs")["jobs"]) == 1
 
 
 def test_waits_sit_through_a_restart_of_the_database(tmp_path: Path) -> None:

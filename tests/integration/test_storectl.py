@@ -259,18 +259,19 @@ def test_a_broken_connection_or_a_busy_daemon_gets_the_upload_again_under_one_ke
     daemon.replace_next("store", busy, cut_off)
     result = storectl(daemon, "store", str(reports), "--detach")
     assert (result.exit_code, result.stdout) == (0, f"{TOKEN}\n")
-    assert "The database is away.\nTrying again in" in result.stderr
+    assert result.stderr.count("The database is away.\nTrying again, for 900 s at most.\n") == 1
     assert keys == [daemon.uploads[0].headers["Idempotency-Key"]] * 2
     assert ZipFile(io.BytesIO(daemon.uploads[0].body)).testzip() is None
 
 
 def test_a_daemon_that_stays_busy_ends_the_upload_with_its_reason(daemon: Daemon, reports: Path) -> None:
     full = answering(lambda: problem(503, "The queue is full.", {"Retry-After": "0"}))
-    daemon.replace_next("store", *[full] * 20)
-    result = storectl(daemon, "store", str(reports))
+    daemon.replace_next("store", *[full] * 1000)
+    result = storectl(daemon, "store", str(reports), "--give-up", "1")
     assert result.exit_code == 1
-    assert result.stderr.endswith("storectl: The queue is full.\n")
-    assert 1 < len(daemon.queries("stores")) < 20
+    assert result.stderr.count("The queue is full.\nTrying again, for 1 s at most.\n") == 1
+    assert "storectl: The queue is full.\nGiving up: the upload did not go through for 1 s. " in result.stderr
+    assert 1 < len(daemon.queries("stores")) < 1000
 
 
 def test_an_upload_stops_when_the_refusal_comes_before_its_end(daemon: Daemon, reports: Path) -> None:

@@ -21,7 +21,7 @@ from storaged_cli.main import main
 
 from tests.acceptance.daemons import free_port
 from tests.integration.running_storectl import read_until, running_storectl
-from tests.integration.storectl_daemon import TOKEN, Daemon, Handler, answering, hang_up, make_job, serve
+from tests.integration.storectl_daemon import TOKEN, Daemon, Handler, answering, hang_up, make_job, problem, serve
 
 DONE = {"status": "completed", "result": {"reports": 1, "new": 1}}
 GO_ON = f"To wait for it again: storectl jobs wait {TOKEN}\n"
@@ -30,9 +30,13 @@ GO_ON = f"To wait for it again: storectl jobs wait {TOKEN}\n"
 @pytest.fixture
 def large(reports: Path) -> Path:
     """A report folder larger than all buffers on the way."""
+    enlarge(reports)
+    return reports
+
+
+def enlarge(reports: Path) -> None:
     (reports / "a.c").write_bytes(random.Random(1).randbytes(64 << 20))
     (reports / "a.plist").write_bytes(plistlib.dumps({"files": ["a.c"], "diagnostics": []}))
-    return reports
 
 
 def storectl(url: str, *arguments: str) -> Result:
@@ -217,6 +221,54 @@ def test_a_slow_link_does_not_end_an_upload(
         over.set()
     assert (result.exit_code, len(daemon.uploads)) == (0, 1), result.stderr
     assert "Trying again" not in result.stderr
+
+
+def cut_off_after(whole: bool) -> Handler:
+    """The connection breaks in the midst of the upload, or when all of it came."""
+
+    async def cut_off(request: web.Request) -> web.StreamResponse:
+        await (request.read() if whole else request.content.readany())
+        return await hang_up(request)
+
+    return cut_off
+
+
+def test_an_upload_is_tried_again_however_often_it_fails_while_there_is_time(daemon: Daemon, reports: Path) -> None:
+    keys: list[str] = []
+
+    async def busy(request: web.Request) -> web.StreamResponse:
+        keys.append(request.headers["Idempotency-Key"])
+        await request.read()
+        return problem(503, "Not now.", {"Retry-After": "0"})
+
+    daemon.script.append(DONE)
+    daemon.replace_next("store", *[busy] * 8)
+    result = storectl(daemon.url, "store", str(reports))
+    assert result.exit_code == 0, result.stderr
+    assert keys == [daemon.uploads[0].headers["Idempotency-Key"]] * 8
+    # Before each a small question was answered.
+    assert len(daemon.queries("missing")) == 9
+    assert result.stderr.count("Not now.\nTrying again, for 900 s at most.\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("whole", "outcome"),
+    [
+        (False, "Nothing was stored."),
+        (True, "The upload went out whole, so the daemon may store it; `storectl jobs` lists it then."),
+    ],
+)
+def test_an_upload_that_does_not_go_through_is_given_up_in_time_and_says_what_became_of_it(
+    daemon: Daemon, reports: Path, whole: bool, outcome: str
+) -> None:
+    if not whole:
+        enlarge(reports)
+    daemon.replace_next("store", *[cut_off_after(whole)] * 1000)
+    result = storectl(daemon.url, "store", str(reports), "--give-up", "1")
+    assert result.exit_code == 1
+    given_up, _, rest = result.stderr.partition("\nGiving up: the upload did not go through for ")
+    assert given_up.endswith("broke: remote end closed connection without response.")
+    assert rest.endswith(f" s. {outcome} The same command tries again; to store twice does no harm.\n")
 
 
 # a daemon that is away at first

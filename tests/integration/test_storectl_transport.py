@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import plistlib
+import random
 import socket
 import ssl
 import threading
@@ -21,7 +23,7 @@ from storaged_cli.errors import InsecureConnection
 from storaged_cli.main import COMMANDS, main
 
 from tests.integration.forward_proxy import ForwardProxy, running_proxy
-from tests.integration.storectl_daemon import PREFIX, TOKEN, Daemon, answering, serve
+from tests.integration.storectl_daemon import PREFIX, TOKEN, Daemon, answering, hang_up, serve
 
 # The servers here are stopped with handshakes that were cut, of which asyncio leaves the transports to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -106,6 +108,22 @@ def storectl(*arguments: str, **environment: str) -> Result:
 
 def at(daemon: Daemon, host: str = "localhost", scheme: str = "https") -> str:
     return f"{scheme}://{host}:{daemon.port}/Default"
+
+
+def test_a_secure_upload_that_is_cut_off_is_tried_again(authority: Authority, served: Serve, reports: Path) -> None:
+    async def cut_off(request: web.Request) -> web.StreamResponse:
+        await request.content.readany()
+        return await hang_up(request)
+
+    (reports / "a.c").write_bytes(random.Random(1).randbytes(16 << 20))
+    (reports / "a.plist").write_bytes(plistlib.dumps({"files": ["a.c"], "diagnostics": []}))
+    daemon = served(authority.server("localhost"))
+    daemon.script.append(DONE)
+    daemon.replace_next("store", cut_off)
+    result = storectl("store", str(reports), "--url", at(daemon), "--ca-file", authority.file)
+    assert result.exit_code == 0, result.stderr
+    assert "broke: EOF occurred in violation of protocol.\nTrying again" in result.stderr
+    assert len(daemon.uploads) == 1
 
 
 # certificates of the daemon
