@@ -66,10 +66,16 @@ def delete(
     if not chosen:
         tell("No run was stored then; there is nothing to delete.")
         return
+    unknown = 0
+    if not (yes or given) and _can_ask():
+        looked = ask_each(chosen, client.run)
+        chosen, unknown = [run["name"] for run in looked.found], looked.refused
+        if not chosen:
+            sys.exit(looked.exit_code)
     _confirm(chosen, address, yes=yes, named=not given)
     with open_progress() as progress:
         asked = ask_each(chosen, lambda name: _delete(client, name, progress))
-    found, refused, late = asked.found, asked.refused, 0
+    found, refused, late = asked.found, asked.refused + unknown, 0
     if found and not detach:
         waited = _wait(client, found, Deadline(patience))
         found, late, refused = waited.found, waited.late, refused + waited.refused
@@ -102,11 +108,15 @@ def _time(run: JsonObject) -> datetime | None:
     return None if stored is None else datetime.fromisoformat(stored)
 
 
+def _can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def _confirm(names: Sequence[str], address: Address, *, yes: bool, named: bool) -> None:
     """Ask on a terminal; raises Usage where nobody can be asked about runs that were not named."""
     if yes:
         return
-    if sys.stdin.isatty() and sys.stderr.isatty():
+    if _can_ask():
         shown = ", ".join(map(repr, names[:NAMED])) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
         what = "run" if len(names) == 1 else f"{len(names)} runs:"
         confirm(f"Delete {what} {shown} of product {address.product!r} for ever?")

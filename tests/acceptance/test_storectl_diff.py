@@ -5,6 +5,8 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -279,32 +281,65 @@ def test_runs_that_were_not_named_are_not_deleted_unasked(daemon: DaemonProcess,
 @pytest.mark.parametrize(("answer", "left"), [("y\n", []), ("n\n", ["a"])])
 def test_on_a_terminal_it_asks(daemon: DaemonProcess, folders: Path, answer: str, left: list[str]) -> None:
     store_runs(daemon, folders, "a")
+    with answering_terminal(daemon, "a") as (process, ours):
+        asked = b""
+        while b"[y/N]" not in asked:
+            asked += os.read(ours, 1000)
+        assert b"Delete run 'a' of product 'Default' for ever?" in asked
+        os.write(ours, answer.encode())
+        drain(ours)
+        assert process.wait() == (1 if left else 0)
+    assert run_names(daemon) == left
+
+
+def test_on_a_terminal_it_asks_only_about_runs_that_are_there(daemon: DaemonProcess, folders: Path) -> None:
+    with answering_terminal(daemon, "gone") as (process, ours):
+        shown = drain(ours).replace(b"\r\n", b" ")
+        assert process.wait() == 1
+    assert b"Product 'Default' has no run 'gone'." in shown
+    assert b"[y/N]" not in shown
+    store_runs(daemon, folders, "a")
+    with answering_terminal(daemon, "gone", "a") as (process, ours):
+        asked = b""
+        while b"[y/N]" not in asked:
+            asked += os.read(ours, 1000)
+        assert b"has no run 'gone'" in asked
+        assert b"Delete run 'a' of product 'Default' for ever?" in asked
+        os.write(ours, b"y\n")
+        drain(ours)
+        # Not all that was asked for was there.
+        assert process.wait() == 1
+    assert run_names(daemon) == []
+
+
+@contextmanager
+def answering_terminal(daemon: DaemonProcess, *runs: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`storectl del` of these runs on a terminal, and our side of that."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "storaged_cli", "del", "-n", "a"],
-        env=clean_environment() | {"STORAGED_URL": f"{daemon.url}/Default"},
+        [sys.executable, "-m", "storaged_cli", "del", *(part for run in runs for part in ("-n", run))],
+        env=clean_environment() | {"STORAGED_URL": f"{daemon.url}/Default", "COLUMNS": "100"},
         stdin=theirs,
         stdout=subprocess.DEVNULL,
         stderr=theirs,
     )
     os.close(theirs)
-    asked = b""
-    while b"[y/N]" not in asked:
-        asked += os.read(ours, 1000)
-    assert b"Delete run 'a' of product 'Default' for ever?" in asked
-    os.write(ours, answer.encode())
-    drain(ours)
-    assert process.wait() == (1 if left else 0)
-    assert run_names(daemon) == left
-
-
-def drain(terminal: int) -> None:
-    """Read until the other side is closed, so that it never waits for room."""
     try:
-        while os.read(terminal, 1000):
-            pass
+        yield process, ours
+    finally:
+        process.kill()
+        process.wait()
+
+
+def drain(terminal: int) -> bytes:
+    """Read until the other side is closed, so that it never waits for room."""
+    shown = b""
+    try:
+        while part := os.read(terminal, 1000):
+            shown += part
     except OSError:
         os.close(terminal)
+    return shown
 
 
 def test_a_deletion_goes_in_order_with_the_stores_of_its_run(daemon: DaemonProcess, folders: Path) -> None:
