@@ -10,6 +10,7 @@ import click
 
 from .address import DEFAULT_URL, URL_VARIABLE, Tls, parse_address, tls_from_environment
 from .patience import CONTACT_SECONDS, GIVE_UP_SECONDS, Patience
+from .timestamps import Length
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -80,13 +81,13 @@ def patience_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     timeout = click.option(
         "--timeout",
-        type=click.FloatRange(min=0),
+        type=Length(),
         metavar="SECONDS",
-        help="Stop waiting after this time, with exit code 8; the job goes on.",
+        help="Stop waiting after this time (also 90s, 5m, 2h), with exit code 8; the job goes on.",
     )
     give_up = click.option(
         "--give-up",
-        type=click.FloatRange(min=0),
+        type=Length(),
         metavar="SECONDS",
         help=f"Stop waiting, with exit code 1, when the daemon could not be reached for so long. "
         f"Default: {GIVE_UP_SECONDS:.0f}, of a store at first {CONTACT_SECONDS:.0f}; 0: never.",

@@ -1,13 +1,44 @@
-"""Times on the command line: ISO 8601, CodeChecker's year:month:day:hour:minute:second, or how long ago."""
+"""Times on the command line: ISO 8601, CodeChecker's year:month:day:hour:minute:second, or how long ago; lengths."""
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
+
+from .several import Kind
 
 _CODECHECKER_TIME = re.compile(r"\d{1,4}(:\d{1,2}){2}((:\d{1,2}){3})?", re.ASCII)
 _AGE = re.compile(r"(\d+)([smhdw])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LENGTH = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)", re.ASCII)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+LENGTHS = "300 (seconds), or 90s, 5m, 2h"
+
+
+class Length(Kind):
+    """An option that is a length of time, of `least` seconds or more; the command gets seconds."""
+
+    name = "length"
+
+    def __init__(self, least: float = 0) -> None:
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, (int, float)):
+            return value
+        seconds = read_length(value)
+        if seconds is None:
+            self.fail(f"{value!r} is no length of time. Say {LENGTHS}.", param, ctx)
+        if seconds < self._least:
+            self.fail(f"{value!r} is too short: the least is {self._least:g} seconds.", param, ctx)
+        return seconds
+
+
+def read_length(text: str) -> float | None:
+    """Seconds from `300`, `0.5`, `90s`, `5m`, `2h`, `1d`; None for what is none of them."""
+    found = _LENGTH.fullmatch(text.strip())
+    return None if found is None else float(found[1]) * _SECONDS[found[2]]
 
 
 def time_option_value(_context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:

@@ -8,12 +8,13 @@ from ..address import Address
 from ..client import Client
 from ..options import output_option, url_option
 from ..render import write_json
+from ..timestamps import Length
 
 
 @click.command()
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.2),
+    type=Length(0.2),
     default=2.0,
     metavar="SECONDS",
     help="How often to look. Default: 2.",

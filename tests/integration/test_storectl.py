@@ -123,6 +123,22 @@ def test_prefixes_may_follow_each_other_when_the_folder_comes_first(daemon: Daem
     assert found == [["/a", "*/b"], ["/a"]]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["store", "x", "--timeout", "5x"],
+        ["jobs", "wait", "x", "--timeout", "5x"],
+        ["del", "x", "--give-up", "5x"],
+        ["top", "--interval", "5x"],
+    ],
+)
+def test_lengths_of_time_take_a_unit_and_what_is_none_says_so(daemon: Daemon, command: list[str]) -> None:
+    wrong = storectl(daemon, *command)
+    assert wrong.exit_code == 2
+    assert "'5x' is no length of time. Say 300 (seconds), or 90s, 5m, 2h." in wrong.stderr
+    assert "is no length" not in storectl(daemon, *command[:-1], "2m").stderr
+
+
 def test_a_folder_is_not_taken_for_a_prefix(daemon: Daemon, reports: Path) -> None:
     result = storectl(daemon, "store", str(reports), "--trim-path-prefix", "/a", "./other")
     assert (result.exit_code, daemon.requests) == (2, [])

@@ -8,7 +8,7 @@ import pytest
 from storaged_cli.errors import Usage
 from storaged_cli.job_filters import filter_options, filter_query
 from storaged_cli.several import SeveralValues
-from storaged_cli.timestamps import read_time
+from storaged_cli.timestamps import Length, read_length, read_time
 
 NOW = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
 
@@ -39,6 +39,28 @@ def test_a_time_is_read_in_each_form(text: str, expected: datetime) -> None:
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises((ValueError, OverflowError)):
         read_time(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("300", 300), ("0", 0), ("0.5", 0.5), ("90s", 90), ("1.5m", 90), ("5m", 300), ("2h", 7200), ("1d", 86400)],
+)
+def test_a_length_of_time_is_seconds_or_says_its_unit(text: str, seconds: float) -> None:
+    assert read_length(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        *((text, f"{text!r} is no length of time. Say 300 (seconds), or 90s, 5m, 2h.") for text in ("", "5x", "-1")),
+        *((text, f"{text!r} is no length of time.") for text in ("m", "inf", "nan", "1h30m", "٣h", "2026-11-24")),
+        ("0.1s", "'0.1s' is too short: the least is 0.2 seconds."),
+    ],
+)
+def test_what_is_no_length_of_time_is_refused_with_what_to_say(text: str, told: str) -> None:
+    with pytest.raises(click.BadParameter) as error:
+        Length(0.2).convert(text, None, None)
+    assert told in error.value.message
 
 
 def query_of(*args: str) -> list[tuple[str, str]]:
