@@ -1,6 +1,9 @@
 """The `storectl` command line; a command's module is imported only when it is called."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +32,9 @@ COMMANDS = {
 # Set by that script when the shell asks.
 COMPLETES = "_STORECTL_COMPLETE"
 
+
+CLOSED_PIPE = 141
+"""What a shell says of a tool that SIGPIPE ended (128 + 13), as `storectl results RUN | head` does."""
 
 # Where a command cannot be called in Python as it is called in the shell.
 MODULES = {"del": "delete", "sum": "summary"}
@@ -71,9 +77,29 @@ class LazyGroup(SuggestingGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _flushed_stdout():
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise Interrupted("Interrupted.") from error
+        except BrokenPipeError:
+            # Of stdout or stderr: those of the network are errors of the client long before.
+            _forget_stdout()
+            sys.exit(CLOSED_PIPE)
+
+
+@contextmanager
+def _flushed_stdout() -> Iterator[None]:
+    """What is written last may be what nobody reads any more; at the end of the process it is too late to say so."""
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+
+
+def _forget_stdout() -> None:
+    """What is still to be written goes nowhere; else Python complains of it at the end of the process."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -262,15 +262,30 @@ def test_on_a_terminal_several_jobs_have_a_row_each_and_none_stays(daemon: Daemo
     assert shown.count("\x1b[2K") >= 3
 
 
-def test_a_reader_that_goes_away_is_no_failure_worth_a_traceback(daemon: Daemon) -> None:
+@pytest.mark.parametrize("output", ["plain", "table", "json"])
+def test_a_reader_that_goes_away_ends_it_silently_as_sigpipe_does(daemon: Daemon, output: str) -> None:
     daemon.pages["runs"] = [{"name": "x" * 1000, "reports": {}} for _ in range(2000)]
     daemon.page_size = 2000
-    with running_storectl(daemon.url, "runs") as process:
+    with running_storectl(daemon.url, "runs", "-o", output) as process:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("x")
+        assert process.stdout.readline()
         process.stdout.close()
         assert process.stderr is not None
         assert process.stderr.read() == ""
+        assert process.wait(30) == 141
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_reader_that_is_gone_before_the_little_that_there_is_ends_it_so_too(daemon: Daemon, code: int) -> None:
+    """Python writes a little only at the end."""
+    daemon.add_job("a", status="completed")
+    tokens = ["a", *["unknown"] * code]
+    with running_storectl(daemon.url, "jobs", "show", *tokens) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert "BrokenPipe" not in process.stderr.read()
+        assert process.wait(30) == 141
 
 
 def imported(daemon: Daemon, *arguments: str) -> set[str]:
