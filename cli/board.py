@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .client import JsonObject
 from .errors import StorectlError
-from .notices import tell
+from .notices import fit, tell
 from .render import cut, one_line
 from .waiting import describe_step, has_ended
 
@@ -76,7 +76,8 @@ class Rows(Board):
         self._arrange()
 
     def note(self, text: str) -> None:
-        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=False)
+        console = self._bars.console
+        console.print(fit(text, console.width), markup=False, highlight=False, soft_wrap=True)
 
     def _update(self, job: JsonObject) -> None:
         text, done, total = describe_step(job)

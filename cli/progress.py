@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .notices import tell
+from .notices import fit, tell
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -50,7 +50,8 @@ class Bars(Progress):
         self._bars.update(self._task, completed=amount, amount=self._describe(amount))
 
     def note(self, text: str) -> None:
-        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=False)
+        console = self._bars.console
+        console.print(fit(text, console.width), markup=False, highlight=False, soft_wrap=True)
 
     def state(self, text: str) -> None:
         """The step tells it."""

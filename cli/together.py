@@ -14,7 +14,7 @@ from .errors import GaveUp, Interrupted, Refused, StorectlError, WaitTimedOut
 from .patience import Deadline
 from .progress import open_progress
 from .tokens import Asked, ask_each
-from .waiting import Following, Watching, first_look, follow, follow_quietly, has_ended, resumable
+from .waiting import Following, Watching, first_look, follow, follow_quietly, has_ended, resumable, wait_command
 
 MOST_AT_ONCE = 32
 """Of long polls; the jobs beyond are looked at when one of these has ended."""
@@ -79,7 +79,7 @@ class Crowd:
         left = [token for token in self._tokens if token not in self._over]
         if len(left) > MOST_NAMED:
             return f"The same command waits again for the {len(left)} that had not ended."
-        return f"To wait for them again: storectl jobs wait{self._client.address.flag} {' '.join(left)}"
+        return f"To wait for them again:\n{wait_command(self._client.address, *left)}"
 
     def _knock(self) -> bool:
         """Whether somebody answers before the time is over; raises what shows that the address is wrong."""

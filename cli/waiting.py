@@ -19,6 +19,7 @@ from .errors import (
     WaitTimedOut,
 )
 from .limits import ANSWER_SECONDS, Limit
+from .notices import COMMAND
 from .patience import LEAST_SECONDS, Deadline, Silence
 from .progress import Progress
 from .retries import Backoff
@@ -131,7 +132,7 @@ class Following:
         known = f" (it is {self.job['status']}); it goes on." if self.job is not None else "."
         if self._fault is not None:
             known = f", as far as is known. {self._fault.message}"
-        how = f"To wait for it again: {wait_command(self._address, self.token)}"
+        how = f"To wait for it again:\n{wait_command(self._address, self.token)}"
         return WaitTimedOut(
             f"The job has not ended within {self._deadline.patience.timeout:g} s{known} {how}", self.job
         )
@@ -180,7 +181,7 @@ def follow(
 @contextmanager
 def resumable(address: Address, token: str) -> Iterator[None]:
     """Who leaves the job to itself, by Ctrl-C (Interrupted) or by giving up, is told how to wait for it again."""
-    how = f"To wait for it again: {wait_command(address, token)}"
+    how = f"To wait for it again:\n{wait_command(address, token)}"
     try:
         yield
     except KeyboardInterrupt as error:
@@ -189,8 +190,9 @@ def resumable(address: Address, token: str) -> Iterator[None]:
         raise GaveUp(f"{error.message} The job may go on. {how}") from error
 
 
-def wait_command(address: Address, token: str) -> str:
-    return f"storectl jobs wait{address.flag} {token}"
+def wait_command(address: Address, *tokens: str) -> str:
+    """On a line of its own, to copy."""
+    return f"{COMMAND}jobs wait{address.flag} {' '.join(tokens)}"
 
 
 class Watch:

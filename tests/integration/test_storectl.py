@@ -336,7 +336,7 @@ def test_a_daemon_that_does_not_come_back_ends_the_wait(daemon: Daemon) -> None:
     daemon.replace_next("job", daemon.job, *[hang_up] * 100)
     result = storectl(daemon, "jobs", "wait", TOKEN, "--give-up", "1")
     assert result.exit_code == 1
-    assert f"The job may go on. To wait for it again: storectl jobs wait {TOKEN}\n" in result.stderr
+    assert f"The job may go on. To wait for it again:\n  storectl jobs wait {TOKEN}\n" in result.stderr
     daemon.instead.clear()
     daemon.script.append(DONE)
     daemon.replace_next("job", answering(lambda: problem(503, "Not now.", {"Retry-After": "0"})))
@@ -530,7 +530,7 @@ def test_of_several_jobs_a_refused_one_and_a_late_one_are_told_apart(daemon: Dae
         ("b", "enqueued"),
     ]
     assert "storectl: There is no job 'nobody'.\n" in result.stderr
-    assert "1 of 3 jobs have not ended within 0.2 s; they go on. To wait for them again: storectl jobs wait b\n" in (
+    assert "1 of 3 jobs have not ended within 0.2 s; they go on. To wait for them again:\n  storectl jobs wait b\n" in (
         result.stderr
     )
 

@@ -24,7 +24,7 @@ from tests.integration.running_storectl import read_until, running_storectl
 from tests.integration.storectl_daemon import TOKEN, Daemon, Handler, answering, hang_up, make_job, problem, serve
 
 DONE = {"status": "completed", "result": {"reports": 1, "new": 1}}
-GO_ON = f"To wait for it again: storectl jobs wait {TOKEN}\n"
+GO_ON = f"To wait for it again:\n  storectl jobs wait {TOKEN}\n"
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_ctrl_c_while_it_waits_says_how_to_go_on(daemon: Daemon, reports: Path) 
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert stderr == f"storectl: The job goes on. To wait for it again: storectl jobs wait {TOKEN}\n"
+    assert stderr == f"storectl: The job goes on. To wait for it again:\n  storectl jobs wait {TOKEN}\n"
 
 
 PHASES = {
@@ -45,7 +45,7 @@ PHASES = {
     "Uploading": "Interrupted: nothing was stored.",
     "Waiting until the upload is safe": "Interrupted: the upload went out whole, so the daemon may store it;\r\n"
     "  `storectl jobs` lists it then.",
-    "Enqueued": f"The job goes on. To wait for it again: storectl jobs wait\r\n  {TOKEN}",
+    "Enqueued": f"The job goes on. To wait for it again:\r\n  storectl jobs wait {TOKEN}",
 }
 
 
@@ -96,10 +96,12 @@ def test_ctrl_c_while_it_waits_for_a_daemon_that_is_away_says_how_to_go_on() -> 
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert stderr == f"storectl: The job goes on. To wait for it again: storectl jobs wait {TOKEN}\n"
+    assert stderr == f"storectl: The job goes on. To wait for it again:\n  storectl jobs wait {TOKEN}\n"
 
 
-@pytest.mark.parametrize(("count", "then"), [(2, "To wait for them again: storectl jobs wait {}"), (6, "The same {}")])
+@pytest.mark.parametrize(
+    ("count", "then"), [(2, "To wait for them again:\n  storectl jobs wait {}"), (6, "The same {}")]
+)
 def test_ctrl_c_while_it_waits_for_several_jobs_says_how_to_go_on(daemon: Daemon, count: int, then: str) -> None:
     tokens = [f"job{number}" for number in range(count)]
     daemon.add_job("done", status="completed")
@@ -224,7 +226,7 @@ def test_a_daemon_that_is_away_for_long_ends_the_wait_for_several_jobs_and_is_to
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
     assert stderr.count("asking again until it can be reached.") == 1
-    assert stderr.endswith("The jobs may go on. To wait for them again: storectl jobs wait a b\n")
+    assert stderr.endswith("The jobs may go on. To wait for them again:\n  storectl jobs wait a b\n")
 
 
 def test_on_a_terminal_progress_leaves_only_the_summary(daemon: Daemon, reports: Path) -> None:
@@ -242,6 +244,20 @@ def test_on_a_terminal_progress_leaves_only_the_summary(daemon: Daemon, reports:
     assert (process.returncode, stdout) == (0, "")
     assert "\x1b[" in shown
     assert shown.endswith("Stored run 'shop': 1 report (1 new).\r\n")
+
+
+@pytest.mark.parametrize("others", [[], ["b"]])
+def test_on_a_terminal_the_command_to_go_on_with_is_whole_on_its_line(daemon: Daemon, others: list[str]) -> None:
+    for token in (TOKEN, *others):
+        daemon.add_job(token)
+    terminal, other_side = pty.openpty()
+    command = ["jobs", "wait", TOKEN, *others, "--timeout", "0.5"]
+    with running_storectl(daemon.url, *command, stderr=other_side) as process:
+        os.close(other_side)
+        shown = read_terminal(terminal)
+        process.communicate(timeout=30)
+    assert process.returncode == 8
+    assert f"\r\n  storectl jobs wait {' '.join([TOKEN, *others])}\r\n" in shown
 
 
 def test_on_a_terminal_several_jobs_have_a_row_each_and_none_stays(daemon: Daemon) -> None:

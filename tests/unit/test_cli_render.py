@@ -84,12 +84,19 @@ def test_a_list_written_bit_by_bit_is_valid_json(capsys: pytest.CaptureFixture[s
     assert json.loads(capsys.readouterr().out) == values
 
 
-def test_wrapping_breaks_neither_paths_nor_tokens() -> None:
+def test_wrapping_breaks_neither_paths_nor_tokens_nor_commands() -> None:
     token = "c0ffee" * 15
-    assert wrap(f"  To wait for it again: storectl jobs wait {token}", 40) == [
-        "  To wait for it again: storectl jobs",
-        "    wait",
+    assert wrap(f"  It is the job {token} of /var/lib/a-folder.", 20) == [
+        "  It is the job",
         f"    {token}",
+        "    of",
+        "    /var/lib/a-folder.",
+    ]
+    assert wrap(f"  storectl jobs wait {token}", 40) == [f"  storectl jobs wait {token}"]
+    assert wrap("There is no run 'x'. `storectl runs --url x` lists the runs.", 30) == [
+        "There is no run 'x'.",
+        "  `storectl runs --url x`",
+        "  lists the runs.",
     ]
 
 
