@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
 from .board import Board, open_board
@@ -19,6 +20,8 @@ from .waiting import Following, Watching, first_look, follow, follow_quietly, ha
 MOST_AT_ONCE = 32
 """Of long polls; the jobs beyond are looked at when one of these has ended."""
 MOST_NAMED = 5
+HEARING_SECONDS = 0.5
+"""A Ctrl-C that comes in the moment before a wait begins is heard by Python only at the end of the wait."""
 Events: TypeAlias = "SimpleQueue[Callable[[], None]]"
 """What the threads have seen, to be told in the main thread."""
 
@@ -71,8 +74,13 @@ class Crowd:
             # A daemon thread: after Ctrl-C nobody waits for the answer to its long poll.
             threading.Thread(target=self._work, daemon=True).start()
         while len(self._over) < len(self._tokens):
-            self._events.get()()
+            self._next_event()()
         return self._sum_up()
+
+    def _next_event(self) -> Callable[[], None]:
+        while True:
+            with suppress(Empty):
+                return self._events.get(timeout=HEARING_SECONDS)
 
     def how_to_go_on(self) -> str:
         """The command that waits for what has not ended."""
