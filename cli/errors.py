@@ -18,6 +18,10 @@ class Usage(StorectlError):
     """What was asked for cannot be meant: a folder that is not there, no run name, an address without product."""
 
 
+class Unreadable(Usage):
+    """A file or folder is there, and cannot be read."""
+
+
 class Unreachable(StorectlError):
     """No daemon answered, or the connection broke; asking again later may help."""
 
@@ -84,6 +88,7 @@ EXIT_CODES: dict[type[StorectlError], int] = {
     FileChanged: 1,
     GaveUp: 1,
     Usage: 2,
+    Unreadable: 2,
     WaitTimedOut: 8,
     Interrupted: 130,
 }

@@ -1,8 +1,10 @@
 """Find result files, and by a cheap scan the source files that they name."""
 
+import errno
 import os
 import plistlib
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -11,7 +13,8 @@ from typing import BinaryIO, NamedTuple
 from xml.parsers.expat import ExpatError
 
 from .batches import in_batches
-from .errors import Usage
+from .errors import Unreadable, Usage
+from .notices import tell
 
 RESULT_SUFFIXES = (".plist", ".sarif")
 METADATA = "metadata.json"
@@ -72,20 +75,22 @@ class Seen(NamedTuple):
     fault: str | None = None
 
 
-def find_report_folders(given: Iterable[str]) -> list[ReportFolder]:
+def find_report_folders(given: Iterable[str], note: Callable[[str], None] = tell) -> list[ReportFolder]:
     """The folders at and below those given, in a stable order; raises Usage for one that shows no sign of an analysis.
 
     A metadata.json alone is one: the analysis found nothing, and its store resolves what was there. As CodeChecker has
-    it, each folder is a report folder of its own, with its own companions; links are not followed.
+    it, each folder is a report folder of its own, with its own companions; links are not followed. Only regular files
+    are results: of a pipe or a device, which would never end, a `note` says that it is left out.
     """
     found: dict[str, set[str]] = {}
     for name in given:
         path = os.path.abspath(name)  # noqa: PTH100 - keeps links: names in result files are relative to what was given
         try:
-            below = list(_walk(path))
+            below = [(folder, _regular(folder, names, note)) for folder, names in _walk(path)]
+            is_analysis = any(files or Path(folder, METADATA).is_file() for folder, files in below)
         except OSError as error:
-            raise Usage(f"{error.filename or path} cannot be read: {error.strerror}.") from error
-        if not any(files or Path(folder, METADATA).is_file() for folder, files in below):
+            raise Unreadable(f"{error.filename or path} cannot be read: {error.strerror}.") from error
+        if not is_analysis:
             raise Usage(
                 f"{path} has no results of an analysis: no file that ends in {' or '.join(RESULT_SUFFIXES)}, "
                 f"and no {METADATA}."
@@ -97,16 +102,43 @@ def find_report_folders(given: Iterable[str]) -> list[ReportFolder]:
 
 
 def _walk(path: str) -> Iterator[tuple[str, list[str]]]:
-    entry = Path(path)
-    if entry.is_file():
-        if not path.endswith(RESULT_SUFFIXES):
-            raise Usage(f"{path} is no result file: it does not end in {' or '.join(RESULT_SUFFIXES)}.")
-        yield str(entry.parent), [entry.name]
-    elif entry.is_dir():
+    kind = _kind(path)
+    if kind is None:
+        raise Usage(f"There is no file or folder {path}.")
+    if stat.S_ISDIR(kind):
         for folder, _, names in os.walk(path, onerror=_give_up):
             yield folder, [name for name in names if name.endswith(RESULT_SUFFIXES)]
+    elif path.endswith(RESULT_SUFFIXES):
+        yield os.path.split(path)[0], [os.path.split(path)[1]]
     else:
-        raise Usage(f"There is no file or folder {path}.")
+        raise Usage(f"{path} is no result file: it does not end in {' or '.join(RESULT_SUFFIXES)}.")
+
+
+def _kind(path: str) -> int | None:
+    """Its mode; None where nothing is. Raises OSError where that cannot be seen."""
+    try:
+        return Path(path).stat().st_mode
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}:
+            return None
+        raise
+
+
+def exists(path: str) -> bool:
+    """Raises Unreadable where it cannot be seen."""
+    try:
+        return _kind(path) is not None
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _regular(folder: str, names: Iterable[str], note: Callable[[str], None]) -> list[str]:
+    """Those that are regular files, or nothing: of a link to what is gone the scan says so."""
+    kinds = {name: _kind(f"{folder}/{name}") for name in names}
+    special = [name for name, kind in kinds.items() if kind is not None and not stat.S_ISREG(kind)]
+    for name in special:
+        note(f"warning: {folder}/{name} is left out: it is no regular file.")
+    return [name for name in kinds if name not in special]
 
 
 def _give_up(error: OSError) -> None:

@@ -7,20 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from ..address import Address
 from ..client import Client, JsonObject, Query
-from ..errors import Refused, Usage
+from ..errors import Refused, Unreadable, Usage
 from ..notices import tell
 from ..options import output_option, url_option
 from ..progress import open_progress
 from ..render import Column, one_line, severity_name, tabulate, terminal_width, write_json_list, write_lines
 from ..report_filters import SEVERITIES, filter_options, filter_query, order_options, order_query, pattern_hint
-from ..scan import ReportFolder, find_report_folders
+from ..scan import ReportFolder, exists, find_report_folders
 from ..several import SeveralValues
 from ..snippets import Snippets
 from ..summary import amount, name_files
@@ -171,12 +170,14 @@ def _side(client: Client, given: tuple[str, ...]) -> Side:
 
 
 def _has_results(name: str) -> bool:
-    if not Path(name).exists():
+    if not exists(name):
         if "/" in name:
             tell(f"note: There is no file or folder {name} here. Taken for the name of a run.")
         return False
     try:
-        return bool(find_report_folders([name]))
+        return bool(find_report_folders([name], lambda _: None))
+    except Unreadable:
+        raise
     except Usage as error:
         tell(f"note: {error.message} Taken for the name of a run.")
         return False

@@ -2,14 +2,20 @@
 
 import os
 import plistlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from storaged_cli import scan
-from storaged_cli.errors import Usage
+from storaged_cli.commands.diff import diff
+from storaged_cli.errors import Unreadable, Usage
 from storaged_cli.scan import find_report_folders, scan_result_file, scan_result_files
 
 HASH = "issue_hash_content_of_line_in_context"
@@ -206,6 +212,63 @@ def test_a_folder_without_results_of_an_analysis_is_refused(tmp_path: Path) -> N
         find_report_folders([f"{tmp_path}/gone"])
     with pytest.raises(Usage, match="is no result file"):
         find_report_folders([__file__])
+
+
+def test_only_regular_files_are_results_and_what_is_left_out_is_said(tmp_path: Path) -> None:
+    write(tmp_path, [])
+    (tmp_path / "link.plist").symlink_to("a.plist")
+    os.mkfifo(tmp_path / "pipe.plist")
+    (tmp_path / "device.sarif").symlink_to("/dev/zero")
+    told: list[str] = []
+    [folder] = find_report_folders([f"{tmp_path}", f"{tmp_path}/a.plist"], told.append)
+    assert folder.files == ("a.plist", "link.plist")
+    assert sorted(told) == [
+        f"warning: {tmp_path}/{name} is left out: it is no regular file." for name in ("device.sarif", "pipe.plist")
+    ]
+
+
+def test_a_pipe_that_is_given_alone_is_no_result_of_an_analysis(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.plist")
+    with pytest.raises(Usage, match=r"pipe\.plist has no results of an analysis"):
+        find_report_folders([f"{tmp_path}/pipe.plist"], lambda _: None)
+
+
+@pytest.fixture
+def locked() -> Iterator[str]:
+    """A folder that we cannot read; whoever may read all is somebody else meanwhile."""
+    folder = Path(mkdtemp())
+    try:
+        write(folder / "locked", [])
+        folder.chmod(0o755)
+        (folder / "locked").chmod(0)
+        # What an import or a look for the version finds with our own rights.
+        CliRunner().invoke(diff, ["-b", "main", "-n", f"{folder}/gone", "--url", "localhost:1/Default", "--new"])
+        with somebody_else():
+            yield f"{folder}/locked"
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def somebody_else() -> Iterator[None]:
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("below", ["", "/a.plist", "/gone"])
+def test_what_cannot_be_read_is_said_to_be_so_and_not_to_be_missing(locked: str, below: str) -> None:
+    with pytest.raises(Unreadable, match=r"locked.* cannot be read: Permission denied\."):
+        find_report_folders([locked + below])
+    compared = CliRunner().invoke(diff, ["-b", "main", "-n", locked + below, "--new"])
+    assert compared.exit_code == 1
+    assert "cannot be read: Permission denied." in compared.stderr
+    assert "Taken for the name of a run" not in compared.stderr
 
 
 def test_results_come_in_the_order_of_the_folders_whatever_the_threads(tmp_path: Path) -> None:
