@@ -32,6 +32,9 @@ FAILED = "FAILED!\nException during execution:\n"
 DROPPED = "DROPPED!\n"
 SHUTDOWN = "SHUTDOWN!\n"
 
+# Of what was cancelled nothing is kept.
+INSTEAD_OF_RETRY = {JobKind.STORE: " Store the results again.", JobKind.DELETE_RUN: " Delete the run again."}
+
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
@@ -256,7 +259,8 @@ async def retry(conn: Connection, token: Token, who: str) -> Job:
     if job_id is not None:
         return await _read(conn, job_id)
     job = await get(conn, token)
-    raise NotRetryable(f"Job {token} is {job.status}; only failed and dropped jobs can be retried.")
+    advice = INSTEAD_OF_RETRY.get(job.kind, "") if job.status is JobStatus.CANCELLED else ""
+    raise NotRetryable(f"Job {token} is {job.status}; only failed and dropped jobs can be retried.{advice}")
 
 
 async def add_comment(conn: Connection, token: Token, who: str, text: str) -> None:

@@ -1,5 +1,6 @@
 """One job after another: states, leases, cancel, retry, comments, keys, pruning."""
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
@@ -241,9 +242,12 @@ async def test_only_failed_and_dropped_jobs_are_retried(engine: Engine) -> None:
     async with engine.begin() as conn:
         await jobs.complete(conn, claims[0])
         await jobs.cancel(conn, claims[1])
-    for token, state in zip(tokens, ("completed", "cancelled", "running", "enqueued"), strict=True):
+    states = ("completed", "cancelled", "running", "enqueued")
+    advice = ("", " Store the results again.", "", "")
+    for token, state, instead in zip(tokens, states, advice, strict=True):
+        told = f"is {state}; only failed and dropped jobs can be retried.{instead}"
         async with engine.begin() as conn:
-            with pytest.raises(NotRetryable, match=state):
+            with pytest.raises(NotRetryable, match=rf"{re.escape(told)}$"):
                 await jobs.retry(conn, token, "ann")
         assert await status(engine, token) == state
     async with engine.begin() as conn:
