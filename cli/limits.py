@@ -2,7 +2,9 @@
 
 import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 ANSWER_SECONDS = 60.0
+HEARING_SECONDS = 0.5
+"""A Ctrl-C that comes in the moment before a wait begins is heard by Python only at the end of the wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Attempt:
         outcome: Future[Result] = Future()
         threading.Thread(target=settle, args=[outcome, work], daemon=True).start()
         try:
-            return outcome.result(seconds)
+            return _await(outcome, seconds)
         finally:
             self._left.set()
 
@@ -60,6 +64,15 @@ class Attempt:
     def _check(self) -> None:
         if self._left.is_set():
             raise TimeoutError
+
+
+def _await(outcome: "Future[Result]", seconds: float) -> Result:
+    """Its result, waited for bit by bit; see HEARING_SECONDS."""
+    end = time.monotonic() + seconds
+    while not outcome.done() and (left := end - time.monotonic()) > HEARING_SECONDS:
+        with suppress(TimeoutError):
+            return outcome.result(min(left, HEARING_SECONDS))
+    return outcome.result(max(0.0, end - time.monotonic()))
 
 
 def settle(outcome: "Future[Result]", work: Callable[[], Result]) -> None:

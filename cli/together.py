@@ -12,6 +12,7 @@ from typing import TypeAlias
 from .board import Board, open_board
 from .client import Client, JsonObject
 from .errors import GaveUp, Interrupted, Refused, StorectlError, WaitTimedOut
+from .limits import HEARING_SECONDS
 from .patience import Deadline
 from .progress import open_progress
 from .tokens import Asked, ask_each
@@ -20,8 +21,6 @@ from .waiting import Following, Watching, first_look, follow, follow_quietly, ha
 MOST_AT_ONCE = 32
 """Of long polls; the jobs beyond are looked at when one of these has ended."""
 MOST_NAMED = 5
-HEARING_SECONDS = 0.5
-"""A Ctrl-C that comes in the moment before a wait begins is heard by Python only at the end of the wait."""
 Events: TypeAlias = "SimpleQueue[Callable[[], None]]"
 """What the threads have seen, to be told in the main thread."""
 
