@@ -172,7 +172,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_with_what_to_do(author
     assert refused.exit_code == 1
     assert "is not accepted: unable to get local issuer certificate. Name a file" in refused.stderr
     assert "--ca-file" in refused.stderr
-    assert storectl("runs", "--url", url, "--insecure").stderr == ""
+    assert storectl("runs", "--url", url, "--insecure").stderr == "Product 'Default' has no runs.\n"
     assert storectl("runs", STORAGED_URL=url, STORAGED_INSECURE="1").exit_code == 0
 
 
