@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from .address import DEFAULT_URL, URL_VARIABLE, Address, parse_address
-from .answers import explain_name, explain_tls, read_answer
+from .answers import check_job, explain_name, explain_tls, read_answer
 from .client import CONNECT_SECONDS, Client, JsonObject
-from .errors import NotADaemon, StorectlError, Unreachable
+from .errors import StorectlError, Unreachable
 from .patience import GIVE_UP_SECONDS, Deadline, Patience
 from .transport import proxy_for, tls_context
 from .version import client_name
@@ -128,10 +128,7 @@ class _Questions:
         except (aiohttp.ClientError, OSError) as error:
             why = str(error) or "it did not answer in time"
             raise Unreachable(f"No answer from {self.address.base}: {why}.") from error
-        job = read_answer(self.address.base, read)
-        if isinstance(job, dict) and {"token", "status", "sequence"} <= job.keys():
-            return job
-        raise NotADaemon(f"The answer of {self.address.base} is not a job: is it a storaged daemon?")
+        return check_job(self.address.base, read_answer(self.address.base, read))
 
 
 def _tls_error(error: "ClientConnectorCertificateError | ClientSSLError") -> ssl.SSLError:

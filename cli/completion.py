@@ -142,7 +142,8 @@ def in_time(ask: Callable[[], Iterable[CompletionItem]], seconds: float = PATIEN
     def collect() -> None:
         try:
             found.extend(islice(ask(), MOST))
-        except StorectlError:
+        except (StorectlError, LookupError, TypeError):
+            # Nobody answers, or it is no daemon: what is on the screen is the line that is being typed.
             found.clear()
 
     thread = threading.Thread(target=collect, daemon=True)

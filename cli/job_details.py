@@ -6,7 +6,8 @@ from typing import Any
 from .client import JsonObject
 from .notices import wrap
 from .render import one_line
-from .summary import CLOSED, OPEN, SHOWN, amount
+from .report_filters import DETECTION_STATUSES
+from .summary import SHOWN, amount
 from .timestamps import shown_span, shown_time
 
 Fact = tuple[str, str]
@@ -113,7 +114,7 @@ def _store_result(result: Mapping[str, Any]) -> Iterator[Fact]:
     if not result:
         return
     yield "reports", str(result.get("reports", 0))
-    yield "in_the_run", _counted(result, (*OPEN, *CLOSED)) or "none"
+    yield "in_the_run", _counted(result, DETECTION_STATUSES) or "none"
     for name in ("duplicates", "skipped"):
         if result.get(name):
             yield name, str(result[name])

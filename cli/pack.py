@@ -18,6 +18,12 @@ ZIP64_SIZE = 1 << 30
 """Well below where zip64 is a must (2 GiB in zipfile): a file may grow while it is read."""
 
 
+class Zip(ZipFile):
+    """One that can be closed even if Ctrl-C came before it was open: ZipFile's deleter would print a traceback."""
+
+    fp = None
+
+
 class Archive:
     """The files of one store, as a zip that can be sent again.
 
@@ -61,7 +67,7 @@ class Archive:
         """
         self.packed, self.sent, self.vanished = 0, 0, []
         sink = _Sink()
-        with ZipFile(sink, "w", ZIP_DEFLATED, compresslevel=FASTEST) as archive:
+        with Zip(sink, "w", ZIP_DEFLATED, compresslevel=FASTEST) as archive:
             for _ in self._write(archive):
                 if len(sink.waiting) >= CHUNK_SIZE:
                     yield self._take(sink)

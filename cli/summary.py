@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from .client import JsonObject
+from .report_filters import CLOSED_STATUSES, OPEN_STATUSES
 from .scan import ReportFolder
 
-OPEN = ("new", "unresolved", "reopened")
-CLOSED = ("resolved", "off", "unavailable")
 ENDS = {"failed": "failed", "cancelled": "was cancelled", "dropped": "was dropped"}
 SHOWN = 10
 MISSING = "cannot be read; what is reported there is stored without source:"
@@ -40,8 +39,8 @@ def _describe_success(job: JsonObject, told: Sequence[str]) -> Iterator[str]:
 
 def _describe_numbers(result: JsonObject) -> str:
     """Where files were left out, the run has open reports that did not come; they are told apart."""
-    came, open_ones, closed = result.get("reports", 0), _counts(result, OPEN), _counts(result, CLOSED)
-    if open_ones and came != sum(result.get(status, 0) for status in OPEN):
+    came, open_ones, closed = result.get("reports", 0), _counts(result, OPEN_STATUSES), _counts(result, CLOSED_STATUSES)
+    if open_ones and came != sum(result.get(status, 0) for status in OPEN_STATUSES):
         return f"{amount(came, 'report')} came; the run has {', '.join(filter(None, [open_ones, closed]))}"
     return amount(came, "report") + (f" ({open_ones})" if open_ones else "") + (f"; {closed}" if closed else "")
 

@@ -10,9 +10,8 @@ from .several import Kind
 
 _CODECHECKER_TIME = re.compile(r"\d{1,4}(:\d{1,2}){2}((:\d{1,2}){3})?", re.ASCII)
 _AGE = re.compile(r"(\d+)([smhdw])", re.ASCII)
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LENGTH = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)", re.ASCII)
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604_800}
 LENGTHS = "300 (seconds), or 90s, 5m, 2h"
 
 
@@ -62,7 +61,7 @@ def read_time(text: str, now: datetime) -> datetime:
     """
     age = _AGE.fullmatch(text)
     if age is not None:
-        return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
+        return now - timedelta(seconds=int(age[1]) * _SECONDS[age[2]])
     if _CODECHECKER_TIME.fullmatch(text):
         return datetime(*map(int, text.split(":")), tzinfo=UTC)  # type: ignore[misc, arg-type]
     time = datetime.fromisoformat(text)
@@ -71,7 +70,17 @@ def read_time(text: str, now: datetime) -> datetime:
 
 def shown_time(text: str) -> str:
     """A time of the API for a person, to the second."""
-    return f"{text[:19].replace('T', ' ')} UTC"
+    return f"{to_second(text)} UTC"
+
+
+def to_second(text: str | None) -> str:
+    """As a column has it whose title tells the zone; nothing for no time."""
+    return (text or "")[:19].replace("T", " ")
+
+
+def to_minute(text: str | None) -> str:
+    """As `to_second`, where a second is of no use."""
+    return to_second(text)[:16]
 
 
 def shown_span(start: str | None, end: str | None) -> str:

@@ -24,7 +24,7 @@ from ..several import SeveralValues
 from ..snippets import Snippets
 from ..summary import amount, name_files
 from ..upload import compare, look
-from .results import plain_event, row_event
+from .results import place, plain_event, row_event
 
 COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER", 14), Column("RUN", 6))
 DIFFERENT = 2
@@ -237,23 +237,19 @@ def _write(found: Iterable[JsonObject], output: str, snippets: Snippets, details
 
 def _plain(report: JsonObject, snippets: Snippets) -> Iterator[str]:
     severity = severity_name(report["severity"])
-    yield one_line(f"{_place(report)}: {severity} {report['checker']} {report['message']}")
+    yield one_line(f"{place(report)}: {severity} {report['checker']} {report['message']}")
     yield from ("\t" + line for line in _snippet(report, snippets))
     yield from map(plain_event, report.get("events", []))
 
 
 def _row(report: JsonObject, snippets: Snippets) -> list[object]:
-    head = [_place(report), severity_name(report["severity"]), report["checker"], report["run"] or "-"]
+    head = [place(report), severity_name(report["severity"]), report["checker"], report["run"] or "-"]
     return [*head, report["message"], *_snippet(report, snippets), *map(row_event, report.get("events", []))]
 
 
 def _snippet(report: JsonObject, snippets: Snippets) -> Iterator[str]:
     """Only of what was analysed here: of a run the sources may have been others."""
     return snippets.of(report) if report["id"] is None else iter(())
-
-
-def _place(report: JsonObject) -> str:
-    return f"{report['file']}:{report['line']}:{report['column']}"
 
 
 def _summary(seen: Counter[str], which: str, sides: tuple[Side, Side]) -> str:

@@ -11,6 +11,7 @@ from ..notices import noted_if_empty
 from ..options import output_option, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
 from ..report_filters import DETECTION_STATUSES, OPEN_STATUSES
+from ..timestamps import to_minute
 
 COLUMNS = (
     Column("STORED (UTC)", 16),
@@ -60,5 +61,5 @@ def _row(store: JsonObject) -> Sequence[object]:
     counts = store.get("reports") or {}
     still = sum(counts.get(status, 0) for status in OPEN_STATUSES)
     numbers = (still, *(counts.get(status, 0) for status in ("new", "reopened", "resolved")))
-    at = str(store["stored_at"])[:16].replace("T", " ")
+    at = to_minute(store["stored_at"])
     return [at, store.get("tag"), store.get("user"), *numbers, store.get("description")]

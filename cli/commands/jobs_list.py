@@ -16,7 +16,7 @@ from ..options import output_option, patience_options, url_option
 from ..patience import Deadline, Patience
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
 from ..several import SeveralValues
-from ..timestamps import shown_span
+from ..timestamps import shown_span, to_second
 from ..together import wait_for_each
 from ..tokens import steer_each
 from ..waiting import has_ended
@@ -167,5 +167,5 @@ def _row(job: JsonObject) -> list[object]:
     name = job.get("run") or job.get("summary")
     waited = shown_span(job.get("enqueued_at"), job.get("started_at"))
     took = shown_span(job.get("started_at"), job.get("finished_at"))
-    enqueued = str(job.get("enqueued_at") or "")[:19].replace("T", " ")
+    enqueued = to_second(job.get("enqueued_at"))
     return [job["status"], enqueued, waited, took, job.get("product"), name, job["token"]]

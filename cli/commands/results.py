@@ -75,7 +75,7 @@ def results(
 def _plain(found: Iterable[JsonObject]) -> Iterator[str]:
     for report in found:
         severity = severity_name(report["severity"])
-        line = f"{_place(report)}: {severity} {report['checker']} {report['detection_status']} {report['message']}"
+        line = f"{place(report)}: {severity} {report['checker']} {report['detection_status']} {report['message']}"
         yield one_line(line)
         yield from map(plain_event, report.get("events", []))
 
@@ -95,7 +95,7 @@ def row_event(event: list[object]) -> str:
 def _row(report: JsonObject) -> list[object]:
     events = map(row_event, report.get("events", []))
     severity = severity_name(report["severity"])
-    return [_place(report), severity, report["checker"], _status(report), report["message"], *events]
+    return [place(report), severity, report["checker"], _status(report), report["message"], *events]
 
 
 def _status(report: JsonObject) -> str:
@@ -103,5 +103,6 @@ def _status(report: JsonObject) -> str:
     return f"{report['detection_status']}{'' if reviewed == 'unreviewed' else f' ({reviewed})'}"
 
 
-def _place(report: JsonObject) -> str:
+def place(report: JsonObject) -> str:
+    """As compilers write it, so that editors jump to it."""
     return f"{report['file']}:{report['line']}:{report['column']}"

@@ -1,6 +1,7 @@
 """`storectl review`: what people say of report hashes."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ from ..notices import tell
 from ..options import output_option, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
 from ..report_filters import REVIEW_STATUSES
+from ..timestamps import to_minute
 
 COLUMNS = (
     Column("REPORT HASH", 32),
@@ -67,10 +69,10 @@ def _write(found: Iterable[JsonObject], output: str) -> None:
         write_lines("\t".join(map(one_line, _fields(one))) for one in found)
 
 
-def _fields(found: JsonObject) -> Sequence[object]:
+def _fields(found: JsonObject) -> Sequence[Any]:
     return [found[name] for name in ("report_hash", "status", "reviewed_at", "author", "message")]
 
 
 def _row(found: JsonObject) -> Sequence[object]:
     text, status, at, *rest = _fields(found)
-    return [text, status, str(at)[:16].replace("T", " "), *rest]
+    return [text, status, to_minute(at), *rest]

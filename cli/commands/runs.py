@@ -14,7 +14,7 @@ from ..notices import tell
 from ..options import output_option, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
 from ..report_filters import CLOSED_STATUSES, DETECTION_STATUSES, OPEN_STATUSES, RunsFirst, order_query
-from ..timestamps import time_option_value
+from ..timestamps import time_option_value, to_minute
 
 ANY = "*"
 PAGE = 1000
@@ -129,7 +129,7 @@ def _plain(found: Iterable[JsonObject]) -> Iterator[str]:
 
 
 def _row(run: JsonObject) -> list[object]:
-    stored = str(run.get("stored_at") or "")[:16].replace("T", " ")
+    stored = to_minute(run.get("stored_at"))
     counts = (_count(run, *OPEN_STATUSES), _count(run, "new"), _count(run, "reopened"), _count(run, *CLOSED_STATUSES))
     return [run["name"], stored, run.get("tag"), *counts]
 

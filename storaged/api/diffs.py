@@ -134,7 +134,7 @@ async def _write_answer(request: web.Request, asked: _Asked, length: int, answer
             order=query.order(),
             page=chunk_size(details=query.details),
             details=query.details,
-            report_limit=services.settings.report_limit if product.report_limit is None else product.report_limit,
+            report_limit=product.most_reports(services.settings.report_limit),
         )
         async with aclosing(pages):
             await write_list(answer, "reports", pages, {"next": None})

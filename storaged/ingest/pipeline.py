@@ -206,7 +206,7 @@ class _StoreRun:
     async def _report_limit(self, conn: Connection) -> int:
         """The product's own limit goes before the one of the settings."""
         product = await products.get_product(conn, self._product)
-        return self._with.report_limit if product.report_limit is None else product.report_limit
+        return product.most_reports(self._with.report_limit)
 
     def _result(self, merged: MergedStore) -> dict[str, Any]:
         """What the job tells of the store: the reports that came, and the run's reports by detection status."""

@@ -49,6 +49,14 @@ class Product:
     confidentiality: str
     created_at: datetime
 
+    def most_reports(self, otherwise: int) -> int:
+        """Of one store; `otherwise` is the setting's limit."""
+        return otherwise if self.report_limit is None else self.report_limit
+
+    def most_runs(self, otherwise: int | None) -> int | None:
+        """Of the product; None: there is no limit."""
+        return otherwise if self.run_limit is None else self.run_limit
+
 
 @dataclass(frozen=True, slots=True)
 class ProductValues:

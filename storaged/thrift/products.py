@@ -109,7 +109,7 @@ async def _find(conn: Connection, product_id: int) -> Product:
 
 def _product(overview: Overview, settings: Settings) -> structs.Product:
     product = overview.product
-    run_limit = settings.run_limit if product.run_limit is None else product.run_limit
+    run_limit = product.most_runs(settings.run_limit)
     described: structs.Product = {
         "id": product.id,
         "endpoint": product.endpoint,
@@ -124,7 +124,7 @@ def _product(overview: Overview, settings: Settings) -> structs.Product:
         "runStoreInProgress": list(overview.storing),
         "confidentiality": Confidentiality[product.confidentiality.upper()],
         # The client's `store` compares it with a number.
-        "reportLimit": settings.report_limit if product.report_limit is None else product.report_limit,
+        "reportLimit": product.most_reports(settings.report_limit),
     }
     if run_limit is not None:
         described["runLimit"] = run_limit

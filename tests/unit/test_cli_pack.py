@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 import pytest
 from storaged_cli.errors import FileChanged
-from storaged_cli.pack import CHUNK_SIZE, Archive
+from storaged_cli.pack import CHUNK_SIZE, Archive, Zip
 from storaged_cli.scan import find_report_folders, scan_result_files
 from storaged_cli.sources import hash_sources
 
@@ -164,3 +164,8 @@ def test_progress_goes_from_nothing_to_the_total(tmp_path: Path, source: Path) -
     assert archive.packed == 0
     b"".join(archive)
     assert archive.packed == archive.total
+
+
+def test_a_zip_whose_opening_was_interrupted_is_closed_without_a_word() -> None:
+    # As its deleter does.
+    Zip.__new__(Zip).close()
