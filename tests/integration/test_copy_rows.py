@@ -24,7 +24,10 @@ HELD = [*NASTY[:3], "nul \ufffd and surrogates \ufffd \ufffd", ""]
 def report_row(ordinal: int, text: str) -> str:
     head = [LEASE, str(ordinal), A32, A32, A32, "-1", "2147483647", "1"]
     steps = json_field({text: [text, ordinal]})
-    return row([*head, *[text_field(text)] * 4, json_field({"testcase": text}), uuids_field([A32, "b" * 32]), steps])
+    review = ["intentional", text_field(text), "t"]
+    return row(
+        [*head, *[text_field(text)] * 4, json_field({"testcase": text}), uuids_field([A32, "b" * 32]), steps, *review]
+    )
 
 
 async def test_text_of_any_kind_arrives_in_text_and_in_json(engine: Engine) -> None:
@@ -34,6 +37,7 @@ async def test_text_of_any_kind_arrives_in_text_and_in_json(engine: Engine) -> N
         stored = await conn.fetch("SELECT * FROM staged_report ORDER BY ordinal")
     assert [report["message"] for report in stored] == HELD
     assert [report["foreign_hash"] for report in stored] == HELD
+    assert [report["review_message"] for report in stored] == HELD
     assert [decoded(report["annotations"]) for report in stored] == [{"testcase": text} for text in HELD]
     assert [decoded(report["steps"]) for report in stored] == [{text: [text, n]} for n, text in enumerate(HELD)]
     assert {tuple(report["files"]) for report in stored} == {(UUID(A32), UUID("b" * 32))}
