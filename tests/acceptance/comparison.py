@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -28,17 +30,33 @@ class Comparison:
     storaged: Storaged
     folder: Path
     _played: dict[str, list[Pair]] = field(default_factory=dict)
+    _ahead: dict[str, Future[list[Pair]]] = field(default_factory=dict)
+
+    @contextmanager
+    def playing_ahead(self, sequences: Iterable[StoreSequence]) -> Iterator[None]:
+        """Meanwhile play them beside the tests, which mostly wait for one of the systems; these are their own runs."""
+        thread = ThreadPoolExecutor(1)
+        try:
+            self._ahead.update({each.name: thread.submit(list, self.steps(each)) for each in sequences})
+            yield
+        finally:
+            thread.shutdown(cancel_futures=True)
 
     def play(self, sequence: StoreSequence) -> list[Pair]:
         """Both systems' stages, step by step."""
         if sequence.name not in self._played:
-            self._played[sequence.name] = list(self.steps(sequence))
+            ahead = self._ahead.get(sequence.name)
+            if ahead is None or ahead.cancel():  # it has not begun
+                self._played[sequence.name] = list(self.steps(sequence))
+            else:
+                self._played[sequence.name] = ahead.result()
         return self._played[sequence.name]
 
     def steps(self, sequence: StoreSequence) -> Iterator[Pair]:
         """Play a sequence that nobody else asks for, step by step."""
         project = unpack(self.folder / sequence.name.replace(" ", "-"))
-        return (Pair(*each) for each in play(sequence, project, [self.storaged, self.codechecker]))
+        for each in play(sequence, project, [self.storaged, self.codechecker]):
+            yield Pair(*each)
 
     def theirs(self, sequence: StoreSequence) -> dict[str, Stage]:
         """What CodeChecker has after each step, by the step's name."""

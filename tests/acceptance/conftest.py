@@ -3,7 +3,7 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from tests.acceptance.codechecker import EXECUTABLE_VARIABLE, running_codechecke
 from tests.acceptance.codechecker_client import OLD_VARIABLE, Client
 from tests.acceptance.comparison import Comparison
 from tests.acceptance.daemons import DaemonProcess, running_daemon
+from tests.acceptance.sequences import StoreSequence
 from tests.acceptance.storaged_system import Storaged
 from tests.archives import REAL_DATA, expected_xerces, unpack_xerces
 from tests.conftest import TEMPLATE, database_of
@@ -82,7 +83,10 @@ def old_client(tmp_path_factory: pytest.TempPathFactory) -> Client:
 
 @pytest.fixture(scope="session")
 def comparison(
-    postgres_url: str, codechecker_executable: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    postgres_url: str,
+    codechecker_executable: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Comparison]:
     """A real CodeChecker server and a daemon."""
     folder = tmp_path_factory.mktemp("comparison")
@@ -90,7 +94,16 @@ def comparison(
         database_url = stack.enter_context(fresh_database(postgres_url))
         daemon = stack.enter_context(running_daemon(database_url, folder))
         codechecker = stack.enter_context(running_codechecker(codechecker_executable, folder / "codechecker"))
-        yield Comparison(codechecker, Storaged(daemon), folder)
+        compared = Comparison(codechecker, Storaged(daemon), folder)
+        # The last first: tests come from the other end.
+        stack.enter_context(compared.playing_ahead(reversed(sequences_of(request.session.items))))
+        yield compared
+
+
+def sequences_of(items: Sequence[pytest.Item]) -> list[StoreSequence]:
+    """The sequences of stores that the chosen tests are given, in their order."""
+    given = [item.callspec.params.get("sequence") for item in items if hasattr(item, "callspec")]
+    return [each for each in given if isinstance(each, StoreSequence)]
 
 
 def run_sql(database_url: str, statement: str, *arguments: Any) -> list[Any]:
