@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.calls import get, get_job, until_ended
-from tests.acceptance.daemons import DaemonProcess, clean_environment
+from tests.acceptance.calls import call, get, get_job, until_ended
+from tests.acceptance.conftest import fresh_database
+from tests.acceptance.daemons import DaemonProcess, clean_environment, running_daemon
 from tests.acceptance.uploads import report
 from tests.plists import event, plist
 
@@ -207,6 +208,22 @@ def test_a_broken_result_file_is_an_error(runs: DaemonProcess, folders: Path) ->
 
 
 # del
+
+
+@pytest.fixture(scope="module")
+def other_daemon(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    """Not the one of `runs`: these tests delete all that is there."""
+    with fresh_database(postgres_url) as url, running_daemon(url, tmp_path_factory.mktemp("other")) as running:
+        yield running
+
+
+@pytest.fixture
+def daemon(other_daemon: DaemonProcess) -> Iterator[DaemonProcess]:
+    """A daemon without runs."""
+    yield other_daemon
+    for name in run_names(other_daemon):
+        deletion = call(other_daemon, "DELETE", f"/api/v1/products/Default/runs/{name}").json["token"]
+        assert until_ended(other_daemon, deletion)["status"] == "completed"
 
 
 def store_runs(daemon: DaemonProcess, folders: Path, *names: str) -> None:
