@@ -39,7 +39,7 @@ JOB_FIELDS = {
 }  # fmt: skip
 REPORT_FIELDS = {
     "id", "run", "checker", "analyzer", "report_hash", "file", "message", "line", "column", "severity", "path_length",
-    "detection_status", "detected_at", "fixed_at", "annotations",
+    "detection_status", "detected_at", "fixed_at", "review_status", "review", "annotations",
 }  # fmt: skip
 RUN = f"{PRODUCT}/runs/zoo"
 GETS = [
@@ -457,6 +457,7 @@ REPORT_FILTERS = {
     "run": ("report%20filters", None),
     "tag": ("v9", "v10"),
     "detection_status": ("new", "off"),
+    "review_status": ("unreviewed", "intentional"),
     "open": ("true", "false"),
     "open_at": (NEVER, FIRST),
     "severity": ("high", "style"),

@@ -108,8 +108,9 @@ def test_a_run_beside_one_with_a_tag_is_not_left_out(comparison: Comparison, com
 
 STATUSES = ("--detection-status", *DETECTION_STATUSES)
 SHOWN = [
-    ("runs", "--sort", "name"),
-    ("history",),
+    # Other tests have runs of their own there.
+    ("runs", "--sort", "name", "-n", "left", "right"),
+    ("history", "-n", "left", "right"),
     ("results", "l*", "right", "--details"),
     ("results", "left", "--tag", "v2", "--file", "*SHELF*", "--anywhere-on-report-path", *STATUSES),
     ("sum", "-n", "left", "right", *STATUSES),
@@ -134,7 +135,7 @@ def test_codechecker_s_client_shows_of_storaged_what_it_shows_of_its_own_server(
 def without_own(shown: Any) -> Any:
     """In one order: servers with several orders of equal entries are right as well."""
     if isinstance(shown, dict):
-        return {name: without_own(value) for name, value in shown.items() if name not in OWN}
+        return {name: without_own(value) for name, value in sorted(shown.items()) if name not in OWN}
     if isinstance(shown, list):
         return sorted(map(without_own, shown), key=repr)
     return shown
