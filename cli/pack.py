@@ -19,9 +19,10 @@ ZIP64_SIZE = 1 << 30
 
 
 class Zip(ZipFile):
-    """One that can be closed even if Ctrl-C came before it was open: ZipFile's deleter would print a traceback."""
+    """One that is closed by `with` only."""
 
-    fp = None
+    def __del__(self) -> None:
+        """Nothing: ZipFile's prints a traceback when Ctrl-C came while it was being opened."""
 
 
 class Archive:
