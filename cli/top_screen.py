@@ -24,6 +24,7 @@ from .top_frame import Contact, frame
 QUIT_KEYS = {b"q", b"Q", b"\x03"}
 PLAIN_WIDTH = 120
 HINT = "q quits"
+LOOK_SECONDS = 1.0
 
 Answer = JsonObject | StorectlError
 
@@ -98,7 +99,11 @@ def show(live: Live, view: View, answers: "SimpleQueue[Answer]", bell: Bell, key
     watched = [bell.reads] if keyboard is None else [bell.reads, keyboard]
     while True:
         view.draw(live)
-        ready, _, _ = select.select(watched, [], [])
+        size = live.console.size
+        ready: list[int] = []
+        # Its signal tells of a new size; where that goes astray, a look now and then does.
+        while not ready and live.console.size == size:
+            ready, _, _ = select.select(watched, [], [], LOOK_SECONDS)
         if keyboard in ready:
             keys = os.read(keyboard, 64) if keyboard is not None else b""
             if not keys:
