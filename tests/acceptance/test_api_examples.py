@@ -25,7 +25,7 @@ def found(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("examples")
     project = unpack_sample(folder / "pantry")
     archive = pack_folders(folder / "pantry.zip", [project / "reports"]).read_bytes()
-    with running_daemon(shared_database_url, folder) as daemon:
+    with running_daemon(shared_database_url, folder, workers=2) as daemon:
         meanings = Meanings({PROJECT: str(project), NODE: f"127.0.0.1:{daemon.port}"})
         yield {
             example.line: list(wrong_in(example, send(daemon, example, archive, meanings), meanings))
