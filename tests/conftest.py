@@ -21,13 +21,6 @@ def _server_from_environment() -> str | None:
     return os.environ.get("STORAGED_TEST_DATABASE_URL")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where processes share the tests, those of a file stay together, since they share daemons; so do CodeChecker's."""
-    for item in items:
-        asks_codechecker = "comparison" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("codechecker" if asks_codechecker else str(item.path)))
-
-
 def pytest_configure() -> None:
     """A shell's background job ignores Ctrl-C, and so would all processes that the tests start and interrupt."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -61,7 +61,7 @@ class DaemonProcess:
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
-        values = {"port": self.port, "data_dir": self.data_dir, "database_url": self.database_url, "workers": 1}
+        values = {"port": self.port, "data_dir": self.data_dir, "database_url": self.database_url, "workers": 2}
         given = {name: value for name, value in (values | self.settings).items() if value is not None}
         variables = {f"STORAGED_{name.upper()}": str(value) for name, value in given.items()}
         with self.log.open("ab") as log:
