@@ -71,10 +71,6 @@ class ReviewStatus(StrEnum):
     INTENTIONAL = "intentional"
 
 
-# What these are said of counts as closed.
-SUPPRESSED = frozenset({ReviewStatus.FALSE_POSITIVE, ReviewStatus.INTENTIONAL})
-
-
 class Reason(StrEnum):
     """What kind of fault made a job fail or be dropped; docs/operations.md tells what to do about each."""
 

@@ -27,8 +27,8 @@ from .sequences import (
 
 SETS = ("new", "resolved", "unresolved")
 FOLDER = "{folder}"
-RUNS = [("left", "right"), ("left", "left"), ("other", "right")]
-TAGS = [("left:v1", "left:v2"), ("left:v1", "right"), ("right", "left:v2"), ("left:v2", "left")]
+RUNS = [("left", "right"), ("right", "left"), ("left", "left"), ("other", "right")]
+TAGS = [("left:v1", "left:v2"), ("left:v2", "left:v3"), ("left:v1", "right"), ("right", "left:v2"), ("left:v2", "left")]
 FOLDERS = [("left", FOLDER), ("right", FOLDER), ("other", FOLDER)]
 
 
