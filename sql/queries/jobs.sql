@@ -142,6 +142,9 @@ WITH settled AS (
 )
 SELECT id FROM settled
 
+-- name: is_completed
+SELECT status = 'completed' AND attempt = :attempt AS completed FROM job WHERE id = :id
+
 -- name: requeue_job
 -- Back into its line, unless somebody asked that it stop.
 WITH requeued AS (

@@ -175,6 +175,11 @@ async def complete(
     await _settle(conn, claim, JobStatus.COMPLETED, comment, result)
 
 
+async def is_completed(conn: Connection, claim: Claim) -> bool:
+    """Whether the job is `completed`, and by this attempt: asked by who did not hear of its own commit."""
+    return bool(await QUERIES["is_completed"].value(conn, id=claim.id, attempt=claim.attempt))
+
+
 async def fail(
     conn: Connection,
     claim: Claim,

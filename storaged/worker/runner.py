@@ -38,8 +38,8 @@ from storaged.worker.rescued import tell_rescued
 log = structlog.get_logger(__name__)
 
 Execute = Callable[[Claim], Awaitable[None]]
-# Writes a job's end and says what it is.
-Settle = Callable[[Connection, Claim], Awaitable["End"]]
+# Writes a job's end and says what it is; None when that is for others to say.
+Settle = Callable[[Connection, Claim], Awaitable["End | None"]]
 Settled = Callable[[Claim, JobStatus], Awaitable[None]]
 
 # What is the upload's own fault: its job ends `failed`, and the message is for the person who stored.
@@ -243,9 +243,9 @@ class Runner:
             try:
                 async with self._engine.begin() as conn:
                     return await settle(conn, claim)
-            except LeaseLost as error:
-                log.warning("lease lost", token=claim.token, error=str(error))
-                return None
+            except LeaseLost:
+                settle = _leave
+                continue
             except DatabaseUnavailable as error:
                 log.warning("cannot settle job yet", token=claim.token, error=str(error))
             except asyncpg.PostgresError as error:
@@ -325,8 +325,12 @@ async def _completed(_conn: Connection, _claim: Claim) -> End:
     return End(JobStatus.COMPLETED)
 
 
-async def _leave(_conn: Connection, claim: Claim) -> End:
-    raise LeaseLost(f"Job {claim.token} is not held any more.")
+async def _leave(conn: Connection, claim: Claim) -> End | None:
+    """The lease is gone: it was lost, or the job's own commit ended it just before the task was stopped."""
+    if await jobs.is_completed(conn, claim):
+        return End(JobStatus.COMPLETED)
+    log.warning("lease lost", token=claim.token)
+    return None
 
 
 async def _cancel(conn: Connection, claim: Claim) -> End:

@@ -26,8 +26,12 @@ def free_port() -> int:
 
 
 def clean_environment() -> dict[str, str]:
-    """Without what the person who runs the tests may have set for storaged."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("STORAGED_")}
+    """Without what the person who runs the tests may have set for storaged, and what shells tell of their window."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("STORAGED_") and name not in {"COLUMNS", "LINES"}
+    }
 
 
 class ClientProcess(subprocess.Popen[str]):
