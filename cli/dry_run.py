@@ -11,9 +11,10 @@ from .patience import Deadline, reach
 from .progress import Progress
 from .render import one_line, size
 from .scan import ResultFile
-from .upload import Course, Findings, measure, plan
+from .upload import MISSING, Course, Findings, measure, plan
 
 REFUSED, FAILED = 1, 4
+LIMITS = "Asking what the product takes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,11 @@ class DryRun:
 
 def try_out(client: Client, query: Query, found: Findings, progress: Progress, deadline: Deadline) -> DryRun:
     """All of a store but the upload. Raises what a store raises when the daemon cannot be had, or refuses."""
-    progress.step("Asking what the product takes")
-    with Course(deadline).told():
+    progress.step(LIMITS)
+    course = Course(deadline, LIMITS)
+    with course.told():
         limits = reach(partial(client.store_limits, query), deadline, progress.note)
+        course.question = MISSING
         archive = plan(client, found, progress, deadline)
     measure(archive, progress)
     results = _judged(found.results, limits)

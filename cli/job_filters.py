@@ -7,7 +7,7 @@ import click
 
 from .errors import Usage
 from .several import list_option
-from .timestamps import time_option_value
+from .timestamps import check_order, time_option_value
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -88,8 +88,7 @@ def _flags(filters: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _times(filters: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for moment in (name.replace("-", "_") for name in MOMENTS):
         after, before = filters[f"{moment}_after"], filters[f"{moment}_before"]
-        if after and before and after > before:
-            raise Usage(f"{_flag(moment)}-after is later than {_flag(moment)}-before: no job can be in between.")
+        check_order(_flag(moment), after, before, "job")
         yield from (
             (f"{moment}_{side}", time.isoformat()) for side, time in (("after", after), ("before", before)) if time
         )

@@ -116,4 +116,5 @@ def reach(
 
 
 def within(seconds: float) -> str:
+    """Words for how long it is tried; none where it has no end."""
     return "" if seconds == math.inf else f", for {seconds:.0f} s at most"

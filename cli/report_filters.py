@@ -9,7 +9,7 @@ import click
 from .errors import Usage
 from .render import SEVERITIES as STEPS
 from .several import ArgumentsFirst, list_option
-from .timestamps import time_option_value
+from .timestamps import check_order, time_option_value
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -173,9 +173,7 @@ def _parameters(filters: dict[str, Any]) -> Iterator[tuple[str, str]]:
         else:
             yield from ((name, text) for text in _values(name, value, past=past))
     for moment in ("detected", "fixed"):
-        after, before = filters[f"{moment}_after"], filters[f"{moment}_before"]
-        if after is not None and before is not None and after > before:
-            raise Usage(f"--{moment}-after is later than --{moment}-before: no report can be in between.")
+        check_order(f"--{moment}", filters[f"{moment}_after"], filters[f"{moment}_before"], "report")
 
 
 def _is_past(filters: dict[str, Any]) -> bool:

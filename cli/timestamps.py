@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .errors import Usage
 from .several import Kind
 
 _CODECHECKER_TIME = re.compile(r"\d{1,4}(:\d{1,2}){2}((:\d{1,2}){3})?", re.ASCII)
@@ -52,6 +53,12 @@ def time_option_value(_context: click.Context, option: click.Parameter, text: st
             "2026:11:24:08:30:00, or how long ago: 90s, 30m, 2h, 7d, 2w.",
             param=option,
         ) from error
+
+
+def check_order(flag: str, after: datetime | None, before: datetime | None, thing: str) -> None:
+    """Raises Usage when nothing can be between the times of `<flag>-after` and `<flag>-before`."""
+    if after is not None and before is not None and after > before:
+        raise Usage(f"{flag}-after is later than {flag}-before: no {thing} can be in between.")
 
 
 def read_time(text: str, now: datetime) -> datetime:

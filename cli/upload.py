@@ -20,6 +20,7 @@ from .version import client_name
 AGAIN = "The same command tries again; to store twice does no harm."
 NOT_STORED = "nothing was stored."
 COMPARED = "Waiting until it is compared"
+MISSING = "Asking which sources are missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def look(folders: Sequence[ReportFolder], jobs: int, progress: Progress) -> Find
 
 def plan(client: Client, found: Findings, progress: Progress, deadline: Deadline) -> Archive:
     """What a store would send, once the daemon has said which sources it lacks."""
-    progress.step("Asking which sources are missing")
+    progress.step(MISSING)
     digests = sorted({source.digest for source in found.sources.values() if source.digest is not None})
     lacking = reach(partial(client.missing_contents, digests), deadline, progress.note)
     return Archive(client_name(), found.folders, found.results, found.sources, _wanted(found, lacking))
@@ -87,10 +88,11 @@ def send(
 
 
 class Course:
-    """How far a store came: no further than a question while there is no archive."""
+    """How far a store came: no further than the question it is asking while there is no archive."""
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, question: str = MISSING) -> None:
         self.archive: Archive | None = None
+        self.question = question
         self._deadline = deadline
 
     @contextmanager
@@ -109,7 +111,7 @@ class Course:
     @property
     def _doing(self) -> str:
         if self.archive is None:
-            return "Asking which sources are missing"
+            return self.question
         return f"The upload ({self.archive.packed / 1e6:,.1f} of {self.archive.total / 1e6:,.1f} MB)"
 
     @property

@@ -1,8 +1,9 @@
 """All settings: one frozen model, from flags, then `STORAGED_*` variables, then a TOML file, then the defaults."""
 
 import os
+import re
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,7 +13,7 @@ import platformdirs
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from storaged.errors import SettingsError
 
@@ -35,6 +36,26 @@ class TomlSource(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         path = self.path.get()
         return {} if path is None else read_toml(path)
+
+
+class Variables(EnvSettingsSource):
+    """The variables, without those that are Kubernetes' (see `is_service_link`)."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        self.env_vars = {
+            name: value for name, value in self.env_vars.items() if not is_service_link(name.upper(), value or "")
+        }
+
+
+# Kubernetes gives every pod such variables of each service: of one named storaged they begin as ours do.
+_SERVICE_LINK = re.compile(rf"{PREFIX}SERVICE_(HOST|PORT\w*)|{PREFIX}PORT_\d+_(TCP|UDP|SCTP)\w*")
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+
+
+def is_service_link(name: str, value: str) -> bool:
+    """Whether it is what Kubernetes tells of a service, such as STORAGED_PORT=tcp://10.0.0.1:8001."""
+    return bool(_SERVICE_LINK.fullmatch(name) or (name == f"{PREFIX}PORT" and _SERVICE_ADDRESS.match(value)))
 
 
 def _named(folder: Any) -> Any:
@@ -116,7 +137,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags go before variables, both before the file."""
-        return init_settings, env_settings, TomlSource(settings_cls)
+        return init_settings, Variables(settings_cls), TomlSource(settings_cls)
 
     @property
     def spool_dir(self) -> Path:
@@ -141,17 +162,19 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
     return settings
 
 
-def unknown_variables(names: Collection[str], others: Collection[str]) -> Iterator[tuple[str, str | None]]:
-    """Those of the names of variables that look like a setting's and are none, each with a close one that is, or None.
+def unknown_variables(variables: Mapping[str, str], others: Collection[str]) -> Iterator[tuple[str, str | None]]:
+    """Names of variables that look like a setting's and are none, each with a close one that is, or None.
 
     `others` begin as those of settings do, and are somebody else's: the client's. Case does not count.
     """
     known = {f"{PREFIX}{field}".upper() for field in Settings.model_fields} | {CONFIG_VARIABLE}
     # Without what all have in common, or all would be close.
     tails = [name.removeprefix(PREFIX) for name in sorted(known)]
-    for name in sorted(names):
+    for name, value in sorted(variables.items()):
         upper = name.upper()
-        if upper.startswith(PREFIX) and not upper.startswith(TEST_PREFIX) and upper not in known | {*others}:
+        if not upper.startswith(PREFIX) or upper.startswith(TEST_PREFIX) or is_service_link(upper, value):
+            continue
+        if upper not in known | {*others}:
             close = get_close_matches(upper.removeprefix(PREFIX), tails, n=1)
             yield name, f"{PREFIX}{close[0]}" if close else None
 

@@ -1,10 +1,8 @@
 """`storectl del`: delete runs, by name or by when they were stored."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from operator import gt, lt
-from typing import Any
 
 import click
 
@@ -18,6 +16,7 @@ from ..progress import Progress, open_progress
 from ..questions import confirm
 from ..render import write_json, write_lines
 from ..retries import is_busy, persist
+from ..run_range import stored_moment
 from ..summary import ENDS, amount, describe_comments
 from ..timestamps import time_option_value
 from ..together import wait_for_each
@@ -25,6 +24,7 @@ from ..tokens import Asked, ask_each
 from ..waiting import has_ended
 
 NAMED = 10
+PAGE = "1000"
 
 
 @click.command("del")
@@ -32,8 +32,8 @@ NAMED = 10
 @click.option("-n", "--name", "names", multiple=True, metavar="RUN", help="A run to delete; more may follow it.")
 @click.option("--all-before-run", metavar="RUN", help="All runs that were stored before this one.")
 @click.option("--all-after-run", metavar="RUN", help="All runs that were stored after this one.")
-@click.option("--all-before-time", metavar="TIME", callback=time_option_value, help="All runs stored before this time.")
-@click.option("--all-after-time", metavar="TIME", callback=time_option_value, help="All runs stored after this time.")
+@click.option("--all-before-time", metavar="TIME", callback=time_option_value, help="All runs stored then or before.")
+@click.option("--all-after-time", metavar="TIME", callback=time_option_value, help="All runs stored then or after.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--detach", is_flag=True, help="Do not wait: print the tokens of the jobs and exit.")
 @patience_options
@@ -90,22 +90,10 @@ def _choose(client: Client, names: Sequence[str], limits: dict[str, str | dateti
     if names:
         return names
     [(option, limit)] = limits.items()
-    known = list(client.runs())
-    at = limit if isinstance(limit, datetime) else _stored_at(known, limit)
-    fits: Callable[[Any, Any], bool] = lt if "before" in option else gt
-    return [run["name"] for run in known if (stored := _time(run)) is not None and fits(stored, at)]
-
-
-def _stored_at(known: Iterable[JsonObject], name: str) -> datetime:
-    at = next((_time(run) for run in known if run["name"] == name), None)
-    if at is None:
-        raise Usage(f"There is no run {name!r}. `storectl runs` lists the runs.")
-    return at
-
-
-def _time(run: JsonObject) -> datetime | None:
-    stored = run.get("stored_at")
-    return None if stored is None else datetime.fromisoformat(stored)
+    side = "before" if "before" in option else "after"
+    run, at = (None, limit) if isinstance(limit, datetime) else (limit, None)
+    query = [(f"stored_{side}", str(stored_moment(client, run, at))), ("limit", PAGE)]
+    return [found["name"] for found in client.runs(query) if found["name"] != run]
 
 
 def _can_ask() -> bool:

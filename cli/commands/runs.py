@@ -9,11 +9,12 @@ import click
 
 from ..address import Address
 from ..client import Client, JsonObject
-from ..errors import Refused, Usage
+from ..errors import Refused
 from ..notices import tell
 from ..options import output_option, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
 from ..report_filters import CLOSED_STATUSES, DETECTION_STATUSES, OPEN_STATUSES, RunsFirst, order_query
+from ..run_range import stored_moment
 from ..timestamps import time_option_value, to_minute
 
 ANY = "*"
@@ -68,7 +69,8 @@ def runs(
     Exits with 1 when a name without `*` is that of no run.
     """
     client = Client(address)
-    before, after = _moment(client, all_before_run, all_before_time), _moment(client, all_after_run, all_after_time)
+    before = stored_moment(client, all_before_run, all_before_time)
+    after = stored_moment(client, all_after_run, all_after_time)
     wanted = list(dict.fromkeys([*names, *others]))
     query = [("name", name) for name in wanted]
     query += [(f"stored_{side}", at) for side, at in (("before", before), ("after", after)) if at is not None]
@@ -108,18 +110,6 @@ def _write(found: Iterable[JsonObject], output: str) -> None:
         write_lines(tabulate(COLUMNS, map(_row, found), terminal_width()))
     else:
         write_lines(_plain(found))
-
-
-def _moment(client: Client, run: str | None, at: datetime | None) -> str | None:
-    """The time that an option says, or that of the last store of the run which it names; raises Usage for both."""
-    if run is None:
-        return None if at is None else at.isoformat()
-    if at is not None:
-        raise Usage("Give a run or a time to begin with, not both; the same for the end.")
-    stored = client.run(run).get("stored_at")
-    if stored is None:
-        raise Usage(f"No store of run {run!r} is completed, so none is before it or after it.")
-    return str(stored)
 
 
 def _plain(found: Iterable[JsonObject]) -> Iterator[str]:

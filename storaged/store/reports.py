@@ -145,16 +145,8 @@ BY_ID = ReportOrder()
 
 
 @dataclass(frozen=True, slots=True)
-class ReportPage:
-    """A page of a list; `following` is where the next one begins, None when there is none."""
-
-    reports: list[dict[str, Any]]
-    following: ReportCursor | None
-
-
-@dataclass(frozen=True, slots=True)
 class FoundPage:
-    """The ids of the reports of a page, in their order; `following` as in ReportPage."""
+    """The ids of the reports of a page, in their order; `following` is where the next one begins, None at the end."""
 
     ids: list[int]
     following: ReportCursor | None
@@ -206,22 +198,6 @@ async def read_reports(
 async def read_rows(conn: Connection, product: ProductId, ids: Sequence[int], *, details: bool = False) -> list[Any]:
     """As `read_reports`, but as rows of the query; with details, `bug_path` reads them."""
     return await QUERIES["read_reports"].fetch(conn, product=product, ids=ids, details=details)
-
-
-async def list_reports(
-    conn: Connection,
-    product: ProductId,
-    where: ReportFilter,
-    *,
-    order: ReportOrder = BY_ID,
-    after: ReportCursor | None = None,
-    limit: int,
-    details: bool = False,
-    diff: Difference | None = None,
-) -> ReportPage:
-    """A page of reports, read whole: for small ones."""
-    page = await find_page(conn, product, where, order=order, after=after, limit=limit, diff=diff)
-    return ReportPage(await read_reports(conn, product, page.ids, details=details), page.following)
 
 
 async def summarize_reports(conn: Connection, product: ProductId, where: ReportFilter) -> list[dict[str, Any]]:

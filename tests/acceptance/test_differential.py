@@ -14,7 +14,7 @@ from .walks import random_walk
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "codechecker-behaviour.md"
 WALK_SEED = int(os.environ.get("STORAGED_WALK_SEED", "20"))
-WALK_STEPS = int(os.environ.get("STORAGED_WALK_STEPS", "4"))
+WALK_STEPS = int(os.environ.get("STORAGED_WALK_STEPS", "8"))
 
 
 @pytest.mark.parametrize("sequence", SEQUENCES, ids=lambda sequence: sequence.name)

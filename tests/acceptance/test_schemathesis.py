@@ -12,7 +12,7 @@ from tests.acceptance.daemons import DaemonProcess, clean_environment
 from tests.archives import unpack_sample
 
 HOOKS = "tests.acceptance.schemathesis_hooks"
-EXAMPLES = 12
+EXAMPLES = 20
 # What may be deleted; the rest is still to be read.
 SPARED = """\
 [dictionaries.spare]

@@ -19,7 +19,7 @@ from tests.acceptance.thrift_calls import Failed, answer_of, ask, method_of, pat
 
 UNKNOWN_METHOD, INTERNAL_ERROR, PROTOCOL_ERROR = 1, 6, 7
 # CI may want more of them.
-BODIES = int(os.environ.get("STORAGED_THRIFT_BODIES", "150"))
+BODIES = int(os.environ.get("STORAGED_THRIFT_BODIES", "300"))
 METHODS = [(service, method) for service, all_ in apache.INTERFACE.services.items() for method in all_.values()]
 # What a call needs none of to be refused.
 ANY_METHOD = method_of("CodeCheckerService", "getRunCount")

@@ -8,7 +8,8 @@ import pytest
 from storaged.database.engine import Engine
 from storaged.errors import RunNotFound, TagNotFound
 from storaged.store.diffs import DiffSet, difference, find_side, readings
-from storaged.store.reports import ReportFilter, list_reports
+from storaged.store.reports import ReportFilter
+from tests.integration.report_pages import list_reports
 from tests.staged import PRODUCT, Found, store
 
 A, B, C = Found("a"), Found("b"), Found("c")

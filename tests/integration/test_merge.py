@@ -10,7 +10,8 @@ from storaged.database.engine import Engine
 from storaged.errors import ReportLimitReached, RunLimitReached, StagedRowsLost
 from storaged.model import Content, NewStore
 from storaged.store import contents, merge, runs
-from storaged.store.reports import ReportFilter, get_sources, list_reports
+from storaged.store.reports import ReportFilter, get_sources
+from tests.integration.report_pages import list_reports
 from tests.staged import PRODUCT, Found, md5, sha256, stage, store
 
 A, B, C = Found("a"), Found("b"), Found("c")

@@ -22,12 +22,12 @@ from storaged.store.reports import (
     ReportOrder,
     ReportSort,
     find_page,
-    list_reports,
     summarize_files,
     summarize_reports,
     total_by_severity,
 )
 from storaged.store.severities import Severity
+from tests.integration.report_pages import list_reports
 
 PRODUCT = ProductId(1)
 TRUNK, BRANCH = RunId(1), RunId(2)

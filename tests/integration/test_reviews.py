@@ -10,8 +10,9 @@ from storaged.errors import ReviewNotFound
 from storaged.model import ProductId, ReviewStatus, RunId
 from storaged.store import reviews
 from storaged.store.diffs import DiffSet, Side, difference
-from storaged.store.reports import ReportFilter, list_reports
+from storaged.store.reports import ReportFilter
 from storaged.store.reviews import RuleFilter
+from tests.integration.report_pages import list_reports
 from tests.staged import PRODUCT, Found, md5, store
 
 FALSE_POSITIVE, CONFIRMED = ReviewStatus.FALSE_POSITIVE, ReviewStatus.CONFIRMED

@@ -95,7 +95,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     ],
 )
 def test_a_variable_that_is_no_setting_is_told_with_the_one_that_may_be_meant(name: str, meant: str | None) -> None:
-    assert list(unknown_variables([name], VARIABLES)) == [(name, meant)]
+    assert list(unknown_variables({name: ""}, VARIABLES)) == [(name, meant)]
 
 
 def test_variables_of_settings_of_the_client_of_tests_and_of_others_are_not_told() -> None:
@@ -109,4 +109,24 @@ def test_variables_of_settings_of_the_client_of_tests_and_of_others_are_not_told
         "_STORAGED_COMPLETE",
         "PATH",
     ]
-    assert list(unknown_variables([*settings, *client, *others], VARIABLES)) == []
+    assert list(unknown_variables(dict.fromkeys([*settings, *client, *others], ""), VARIABLES)) == []
+
+
+def test_what_kubernetes_tells_of_a_service_named_storaged_is_no_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = {
+        "STORAGED_PORT": "tcp://10.0.0.1:8001",
+        "STORAGED_PORT_8001_TCP": "tcp://10.0.0.1:8001",
+        "STORAGED_PORT_8001_TCP_ADDR": "10.0.0.1",
+        "STORAGED_SERVICE_HOST": "10.0.0.1",
+        "STORAGED_SERVICE_PORT_HTTP": "8001",
+    }
+    for name, value in links.items():
+        monkeypatch.setenv(name, value)
+    config = tmp_path / "storaged.toml"
+    config.write_text("port = 1\n")
+    assert load_settings(config).port == 1
+    assert list(unknown_variables(links, VARIABLES)) == []
+    monkeypatch.setenv("STORAGED_PORT", "2")
+    assert load_settings(config).port == 2
