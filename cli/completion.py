@@ -21,6 +21,7 @@ from .address import DEFAULT_URL, URL_VARIABLE, Address, parse_address
 from .errors import Refused, StorectlError
 from .options import TLS_OPTIONS, tls_of
 from .several import Listed
+from .typos import Choice
 
 if TYPE_CHECKING:
     from .client import Client
@@ -309,7 +310,7 @@ def completion_command(name: str) -> click.Command:
     """`NAME completion SHELL`, for the command line of this name."""
 
     @click.command("completion")
-    @click.argument("shell", type=click.Choice(SHELLS), metavar="bash|zsh|fish")
+    @click.argument("shell", type=Choice(SHELLS), metavar="bash|zsh|fish")
     @click.pass_context
     def completion(ctx: click.Context, shell: str) -> None:
         click.echo(script(shell, ctx.find_root().command, name))

@@ -8,6 +8,7 @@ import click
 from .errors import Usage
 from .several import list_option
 from .timestamps import check_order, time_option_value
+from .typos import Choice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -55,7 +56,7 @@ def filter_options(command: Command) -> Command:
 def _list_option(names: tuple[str, ...], _parameter: str, metavar: str, text: str) -> Callable[[Command], Command]:
     about: dict[str, Any] = {"metavar": f"{metavar}...", "help": text}
     if metavar == "STATUS":
-        return list_option(*names, each=click.Choice(STATUSES, case_sensitive=False), **about)
+        return list_option(*names, each=Choice(STATUSES, case_sensitive=False), **about)
     # The names of others may have commas in them.
     listed = metavar in {"TOKEN", "KIND", "PRODUCT"}
     return list_option(*names, **about) if listed else click.option(*names, multiple=True, **about)

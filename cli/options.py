@@ -11,6 +11,7 @@ import click
 from .address import DEFAULT_URL, URL_VARIABLE, Tls, parse_address, tls_from_environment
 from .patience import CONTACT_SECONDS, GIVE_UP_SECONDS, Patience
 from .timestamps import Length
+from .typos import Choice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -64,7 +65,7 @@ def output_option(command: Command) -> Command:
     return click.option(
         "-o",
         "--output",
-        type=click.Choice(["plain", "plaintext", "table", "json"]),
+        type=Choice(["plain", "plaintext", "table", "json"]),
         metavar="FORMAT",
         callback=_read_format,
         help="plain, table or json. Default: table on a terminal, else plain.",

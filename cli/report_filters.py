@@ -10,6 +10,7 @@ from .errors import Usage
 from .render import SEVERITIES as STEPS
 from .several import ArgumentsFirst, list_option
 from .timestamps import check_order, time_option_value
+from .typos import Choice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -54,15 +55,16 @@ def filter_options(command: Command) -> Command:
     options = [
         list_option(
             "--severity",
-            each=click.Choice(SEVERITIES, case_sensitive=False),
+            each=Choice(SEVERITIES, case_sensitive=False),
             metavar="SEVERITY",
             help=f"{', '.join(SEVERITIES)}; in JSON {', '.join(map(str, STEPS))}.",
         ),
         list_option(
             "--review-status",
-            each=click.Choice([*REVIEW_STATUSES, "all"], case_sensitive=False),
+            each=Choice([*REVIEW_STATUSES, "all"], case_sensitive=False),
             metavar="STATUS",
-            help=f"What somebody said of them: {', '.join(REVIEW_STATUSES)} or all.",
+            help=f"What somebody said of them: {', '.join(REVIEW_STATUSES)} or all. "
+            f"Default: {', '.join(STANDING_REVIEWS)}; with --tag or --outstanding-reports-date: all.",
         ),
         _texts("--checker-name", "checker", "GLOB", "Checkers by name, such as 'core.*'; any case."),
         _texts("--analyzer-name", "analyzer", "GLOB", "Analyzers by name, such as 'clang*'; any case."),
@@ -79,7 +81,7 @@ def filter_options(command: Command) -> Command:
         click.option(
             "--uniqueing",
             "unique",
-            type=click.Choice(["on", "off"]),
+            type=Choice(["on", "off"]),
             metavar="on|off",
             help="One report for each hash: the one with the shortest bug path. Default: off.",
         ),
@@ -106,7 +108,7 @@ def status_option(command: Command) -> Command:
     """
     return list_option(
         "--detection-status",
-        each=click.Choice([*DETECTION_STATUSES, "all"], case_sensitive=False),
+        each=Choice([*DETECTION_STATUSES, "all"], case_sensitive=False),
         metavar="STATUS",
         help=f"{', '.join(DETECTION_STATUSES)} or all. Default: {', '.join(OPEN_STATUSES)}; "
         "with --tag or --outstanding-reports-date: all.",
@@ -117,7 +119,7 @@ def order_options(command: Command) -> Command:
     """`--sort` and `--reverse`, given to the command as these."""
     sort = click.option(
         "--sort",
-        type=click.Choice(SORTS, case_sensitive=False),
+        type=Choice(SORTS, case_sensitive=False),
         default="severity",
         metavar="ORDER",
         help=f"{', '.join(SORTS)}. Default: severity, the most severe first; then by file and line.",

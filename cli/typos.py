@@ -1,9 +1,24 @@
-"""Commands and options that are not there are told with what may be meant."""
+"""Commands, options and words that are not there are told with what may be meant."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    Words = click.Choice[str]
+else:
+    Words = click.Choice
+
+
+class Choice(Words):
+    """One of some words; another is told with the close ones."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        close = get_close_matches(str(value).lower(), map(str.lower, self.choices))
+        meant = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        return f"{super().get_invalid_choice_message(value, ctx)}{meant}"
 
 
 class SuggestingGroup(click.Group):

@@ -12,6 +12,7 @@ from ..options import output_option, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
 from ..report_filters import REVIEW_STATUSES
 from ..timestamps import to_minute
+from ..typos import Choice
 
 COLUMNS = (
     Column("REPORT HASH", 32),
@@ -26,7 +27,7 @@ COLUMNS = (
 @click.argument("hashes", nargs=-1, metavar="[HASH]...")
 @click.option(
     "--status",
-    type=click.Choice(REVIEW_STATUSES, case_sensitive=False),
+    type=Choice(REVIEW_STATUSES, case_sensitive=False),
     metavar="STATUS",
     help=f"Say this of the reports: {', '.join(REVIEW_STATUSES)}.",
 )

@@ -16,6 +16,7 @@ from ..render import Column, one_line, tabulate, terminal_width, write_json_list
 from ..report_filters import CLOSED_STATUSES, DETECTION_STATUSES, OPEN_STATUSES, RunsFirst, order_query
 from ..run_range import stored_moment
 from ..timestamps import time_option_value, to_minute
+from ..typos import Choice
 
 ANY = "*"
 PAGE = 1000
@@ -40,7 +41,7 @@ COLUMNS = (
 @click.option("--all-after-time", metavar="TIME", callback=time_option_value, help="Runs stored then or after.")
 @click.option(
     "--sort",
-    type=click.Choice(SORTS),
+    type=Choice(SORTS),
     default="name",
     metavar="ORDER",
     help=f"{', '.join(SORTS)}: by name, the latest, those with most open reports, or the longest analysis first.",

@@ -21,6 +21,7 @@ from ..report_filters import (
     status_option,
 )
 from ..summary import amount
+from ..typos import Choice
 
 # What to count by: the list of the API's answer, and the columns that name an entry.
 GROUPS = {
@@ -42,7 +43,7 @@ NUMBERS = (
 @click.option("-a", "--all", "every", is_flag=True, help="All runs, as when none is named.")
 @click.option(
     "--by",
-    type=click.Choice(list(GROUPS)),
+    type=Choice(list(GROUPS)),
     default="checker",
     metavar="WHAT",
     help="checker (default), severity or file.",

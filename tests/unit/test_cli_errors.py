@@ -115,6 +115,9 @@ def test_a_suggested_command_names_the_address_only_where_it_must(monkeypatch: p
         ("product lst", "Did you mean list?"),
         ("jobs --statsu failed", "--status"),
         ("jobs list --onyl-cancelled", "--only-cancelled"),
+        ("jobs list --status Fialed", "Did you mean 'failed'?"),
+        ("results shop --severity hihg", "Did you mean 'high'?"),
+        ("sum shop --by fil", "Did you mean 'file'?"),
     ],
 )
 def test_what_is_mistyped_is_told_with_what_is_meant(typed: str, told: str) -> None:
