@@ -14,7 +14,16 @@ from storaged.ingest.copy_text import bytea_field, json_field, row, text_field, 
 from storaged.ingest.hashes import md5_hex, path_hash, report_hash, source_lines, stored_hash
 from storaged.ingest.layout import READABLE_SUFFIXES, Read, ReportFolder
 from storaged.ingest.paths import resolve, trimmer
-from storaged.ingest.plist import Diagnostic, ResultFile, Span, positions_between, read_plist
+from storaged.ingest.pieces import CutFile, cut, fingerprint
+from storaged.ingest.plist import (
+    Diagnostic,
+    Malformed,
+    ResultFile,
+    Span,
+    positions_between,
+    read_diagnostic,
+    read_plist,
+)
 from storaged.ingest.review_file import FindReview, Review, finder
 from storaged.ingest.values import ArchiveSurvey, ParsedChunk, ParseOptions, ResultEntry
 
@@ -47,38 +56,59 @@ def plan_chunks(survey: ArchiveSurvey, workers: int, target_bytes: int) -> list[
     return [tuple(chunk) for chunk in chunks]
 
 
+@dataclass(slots=True)
+class Seen:
+    """What a process saw of a store: fingerprints of pieces and path hashes, each with the ordinal that it first had.
+
+    What comes again behind it need not be read, or staged, again. In front of it it must: of reports with one path hash
+    the merge takes the first one, whichever process has it.
+    """
+
+    pieces: dict[bytes, int] = field(default_factory=dict)
+    # Those that fell to a skip file.
+    skipped: set[bytes] = field(default_factory=set)
+    path_hashes: dict[str, int] = field(default_factory=dict)
+
+    def update(self, other: "Seen") -> None:
+        self.pieces.update(other.pieces)
+        self.skipped |= other.skipped
+        self.path_hashes.update(other.path_hashes)
+
+
 def parse_chunk(
     archive_path: str,
     lease: str,
     entries: Sequence[ResultEntry],
     options: ParseOptions,
     sources: Mapping[str, str | None],
+    *,
+    seen: Seen | None = None,
 ) -> ParsedChunk:
     """Parse result files into rows under the lease, a uuid.
 
-    `sources` are local files with contents that are not in the archive, by path; None: there is none to be had. Raises
+    `sources` are local files with contents that are not in the archive, by path; None: there is none to be had. `seen`
+    is what other chunks left whose rows are staged under the same lease; it is added to. Raises
     BadArchive; what is wrong with single result files is in the answer's `faults`.
     """
     archive = open_archive(archive_path, options.limits)
     with archive.reader() as read:
         files, comments = _Files(trimmer(options.trim_path_prefixes)), _Comments(archive.survey, options.reviewed)
-        chunk = _Chunk(lease, archive, files, _Sources(archive, read, sources), comments)
+        chunk = _Chunk(lease, archive, files, _Sources(archive, read, sources), comments, seen or Seen())
         for entry in entries:
             try:
-                chunk.add(entry, _read_result(entry, read))
+                chunk.add(entry, _unpack(entry, read))
             except BadResultFile as fault:
                 chunk.faults.append((fault.entry, fault.detail))
     return chunk.parsed()
 
 
-def _read_result(entry: ResultEntry, read: Read) -> ResultFile:
+def _unpack(entry: ResultEntry, read: Read) -> bytes:
     if not entry.name.endswith(READABLE_SUFFIXES):
         raise BadResultFile(entry.name, "SARIF is not supported yet; convert it to plist with report-converter")
     try:
-        data = read(entry.name)
+        return read(entry.name)
     except BadArchive as error:  # only this entry is damaged
         raise BadResultFile(entry.name, str(error).removeprefix(f"{entry.name}: ")) from error
-    return read_plist(entry.name, data)
 
 
 class _File(NamedTuple):
@@ -197,9 +227,10 @@ class _Chunk:
     files: _Files
     sources: _Sources
     comments: _Comments
+    before: Seen
+    seen: Seen = field(default_factory=Seen)
     rules: dict[str, _Rules] = field(default_factory=dict)
     rows: list[str] = field(default_factory=list)
-    path_hashes: set[str] = field(default_factory=set)
     named: set[_File] = field(default_factory=set)
     checkers: set[tuple[str, str]] = field(default_factory=set)
     faults: list[tuple[str, str]] = field(default_factory=list)
@@ -208,19 +239,81 @@ class _Chunk:
     duplicates: int = 0
     skipped: int = 0
 
-    def add(self, entry: ResultEntry, result: ResultFile) -> None:
-        rules = self._rules(entry.directory)
+    def add(self, entry: ResultEntry, data: bytes) -> None:
+        """Add a result file, or nothing of it: raises BadResultFile."""
+        pieces = cut(data)
+        if pieces is None or not self._add_pieces(entry, pieces):
+            self._add_whole(entry, read_plist(entry.name, data))
+
+    def _add_whole(self, entry: ResultEntry, result: ResultFile) -> None:
         file = self.files.of(entry, result)
         for number, diagnostic in enumerate(result.diagnostics):
-            analyzer = _analyzer(diagnostic.checker, rules.checker_to_analyzer, result)
-            self.checkers.add((analyzer, diagnostic.checker))
-            if rules.skipped(file(diagnostic.at.file).path):
-                self.skipped += 1
-            else:
-                self._add_report(entry.index << 32 | number, analyzer, diagnostic, file, rules.review)
+            self._add_diagnostic(entry, number, result, diagnostic, file)
         self.diagnostics += len(result.diagnostics)
 
+    def _add_pieces(self, entry: ResultEntry, cut_file: CutFile) -> bool:
+        """False when one of them is malformed: the file is to be read whole then, which tells where it is wrong."""
+        file = self.files.of(entry, cut_file.frame)
+        try:
+            prints = self._fingerprints(entry, cut_file, file)
+            fresh = self._read_fresh(entry, cut_file, prints)
+        except (Malformed, IndexError):
+            return False
+        for number, print_ in enumerate(prints):
+            diagnostic = fresh.pop(print_, None)
+            if diagnostic is None:
+                self._count_again(print_)
+                continue
+            self.seen.pieces[print_] = _ordinal(entry, number)
+            if self._add_diagnostic(entry, number, cut_file.frame, diagnostic, file):
+                self.seen.skipped.add(print_)
+        self.diagnostics += len(prints)
+        return True
+
+    def _fingerprints(self, entry: ResultEntry, cut_file: CutFile, file: FileByNumber) -> list[bytes]:
+        """They have what a report depends on beside its piece, too. Raises IndexError for a file that is not there."""
+        about = f"{entry.directory}\0{cut_file.frame.analyzer}".encode()
+        paths: dict[bytes, bytes] = {}
+
+        def path(number: bytes) -> bytes:
+            if number not in paths:
+                paths[number] = file(int(number)).path.encode()
+            return paths[number]
+
+        return [fingerprint(about, piece, path) for piece in cut_file.diagnostics]
+
+    def _read_fresh(self, entry: ResultEntry, cut_file: CutFile, prints: Sequence[bytes]) -> dict[bytes, Diagnostic]:
+        fresh: dict[bytes, Diagnostic] = {}
+        for number, (print_, piece) in enumerate(zip(prints, cut_file.diagnostics, strict=True)):
+            ordinal = _ordinal(entry, number)
+            known = self.seen.pieces.get(print_, self.before.pieces.get(print_, ordinal))
+            if known >= ordinal and print_ not in fresh:
+                fresh[print_] = read_diagnostic(piece, len(cut_file.frame.files))
+        return fresh
+
+    def _count_again(self, print_: bytes) -> None:
+        if print_ in self.seen.skipped or print_ in self.before.skipped:
+            self.skipped += 1
+        else:
+            self.duplicates += 1
+
+    def _add_diagnostic(
+        self, entry: ResultEntry, number: int, result: ResultFile, diagnostic: Diagnostic, file: FileByNumber
+    ) -> bool:
+        """Whether it is skipped."""
+        rules = self._rules(entry.directory)
+        analyzer = _analyzer(diagnostic.checker, rules.checker_to_analyzer, result)
+        self.checkers.add((analyzer, diagnostic.checker))
+        if rules.skipped(file(diagnostic.at.file).path):
+            self.skipped += 1
+            return True
+        self._add_report(_ordinal(entry, number), analyzer, diagnostic, file, rules.review)
+        return False
+
     def parsed(self) -> ParsedChunk:
+        if not self.sources.needed:
+            # Otherwise the rows are not used: all is to come again.
+            self.before.update(self.seen)
         hashes = self.archive.survey.content_hashes
         files = {
             file.id: (file.trimmed, hashes.get(file.path)) for file in sorted(self.named, key=_hashed_last(hashes))
@@ -255,10 +348,11 @@ class _Chunk:
         of_report = diagnostic.report_hash or self._computed_hash(diagnostic, file)
         events = ((e.at.line, e.at.column, e.message, file(e.at.file).trimmed) for e in diagnostic.events)
         of_path = path_hash(events, diagnostic.annotations, diagnostic.checker, of_report)
-        if of_path in self.path_hashes:
+        known = self.seen.path_hashes.get(of_path, self.before.path_hashes.get(of_path, ordinal))
+        if known < ordinal:
             self.duplicates += 1
             return
-        self.path_hashes.add(of_path)
+        self.seen.path_hashes[of_path] = ordinal
         used = {file(diagnostic.at.file): 0}
         steps = _steps(diagnostic, file, used)
         self.named.update(used)
@@ -289,6 +383,11 @@ class _Chunk:
             column=last.column,
             position_columns=chain.from_iterable((span.column, span.end_column) for span in diagnostic.positions),
         )
+
+
+def _ordinal(entry: ResultEntry, number: int) -> int:
+    """The place of a diagnostic in the store."""
+    return entry.index << 32 | number
 
 
 def _analyzer(checker: str, checker_to_analyzer: Mapping[str, str], result: ResultFile) -> str:

@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
@@ -15,7 +16,7 @@ from typing import Final, NamedTuple
 
 from storaged.errors import BadArchive
 from storaged.ingest.archive import open_archive, read_contents
-from storaged.ingest.chunks import ENTRY_COST, parse_chunk, plan_chunks
+from storaged.ingest.chunks import ENTRY_COST, Seen, parse_chunk, plan_chunks
 from storaged.ingest.comments import SIGN
 from storaged.ingest.layout import ABOUT, HASHES, KNOWN, REPORTS
 from storaged.ingest.values import ArchiveLimits, ParsedChunk, ParseOptions, StoreMetadata
@@ -28,6 +29,8 @@ CHUNK_BYTES: Final = 2 << 20
 BATCH_BYTES: Final = 4 << 20
 # Hashes of sources that are elsewhere, asked for at a time; each has 32 bytes.
 HASHES_AT_ONCE: Final = 20_000
+# Stores whose reports a worker remembers, so as not to read them twice; 200,000 reports take some 50 MB.
+STORES_REMEMBERED: Final = 2
 # What is larger than this is handed over in a file.
 INLINE_BYTES: Final = 1 << 20
 
@@ -149,13 +152,19 @@ def parse_places(
     options = ParseOptions(trim_path_prefixes, upload.limits, reviewed=upload.folder)
     survey = open_archive(upload.archive, upload.limits).survey
     entries = survey.result_files[chunk.start : chunk.stop]
-    parsed = parse_chunk(upload.archive, lease, entries, options, sources)
+    parsed = parse_chunk(upload.archive, lease, entries, options, sources, seen=_seen(lease))
     return Parsed(
         chunk=replace(parsed, reports=b"", files=b""),
         reports=_handed_over(parsed.reports, upload.folder),
         files=_handed_over(parsed.files, upload.folder),
         needs_sources={path: survey.content_hashes[path] for path in parsed.needs_sources},
     )
+
+
+@lru_cache(maxsize=STORES_REMEMBERED)
+def _seen(_lease: str) -> Seen:
+    """What this process saw of the store; each attempt at a store has a lease of its own."""
+    return Seen()
 
 
 def _places(lengths: Iterable[int]) -> tuple[Places, ...]:

@@ -90,22 +90,45 @@ class ResultFile:
     diagnostics: list[Diagnostic]
 
 
+class Malformed(Exception):
+    """What is wrong; on the way up, the places that it is in are put in front."""
+
+    def within(self, place: str) -> "Malformed":
+        return Malformed(f"{place}: {self}")
+
+
 def read_plist(entry: str, data: bytes) -> ResultFile:
     """Read a result file; `entry` is its name, for BadResultFile, which tells what is wrong where."""
     try:
         return _result_file(data)
-    except _Malformed as error:
+    except Malformed as error:
         raise BadResultFile(entry, str(error)) from error
 
 
-class _Malformed(Exception):
-    """What is wrong; on the way up, the places that it is in are put in front."""
+def read_diagnostic(xml: bytes, files: int) -> Diagnostic:
+    """Read the `<dict>` of one diagnostic of a result file that has so many files; raises Malformed."""
+    with _malformed_when_not_xml():
+        element = etree.fromstring(xml, _PIECES)
+    diagnostic = _diagnostic(_typed(_value(element), "it", dict))
+    _check_files(diagnostic, 1, files)
+    return diagnostic
 
-    def within(self, place: str) -> "_Malformed":
-        return _Malformed(f"{place}: {self}")
+
+def read_frame(data: bytes) -> tuple[list[Any], ResultFile]:
+    """The diagnostics of a result file as plain values, and what it has beside them; raises Malformed."""
+    tree = _Tree()
+    values = [_value(element) for element in tree.diagnostics(data)]
+    files, analyzer = _frame(tree.rest())
+    return values, ResultFile(files, analyzer, [])
 
 
 # From XML to plain values
+
+_SAFELY: Final[Mapping[str, Any]] = {
+    "resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False,
+    "remove_comments": True, "remove_pis": True,
+}  # fmt: skip
+_PIECES: Final = etree.XMLParser(**_SAFELY)
 
 
 class _Tree:
@@ -115,10 +138,7 @@ class _Tree:
     """
 
     def __init__(self) -> None:
-        self._parser = etree.XMLPullParser(
-            ("start",), tag="plist", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False,
-            remove_comments=True, remove_pis=True,
-        )  # fmt: skip
+        self._parser = etree.XMLPullParser(("start",), tag="plist", **_SAFELY)
         self._root: Any = None
 
     def diagnostics(self, data: bytes) -> Iterator[Any]:
@@ -134,7 +154,7 @@ class _Tree:
     def rest(self) -> Any:
         """The value of the plist, in which the list of diagnostics is empty now."""
         if self._root is None or len(self._root) != 1:
-            raise _Malformed("not a plist: its root is not a <plist> with one value")
+            raise Malformed("not a plist: its root is not a <plist> with one value")
         return _value(self._root[0])
 
     def _look_at_root(self) -> None:
@@ -144,10 +164,10 @@ class _Tree:
         if found is not None:
             _, element = found
             if element.getparent() is not None:
-                raise _Malformed("not a plist: its root is not a <plist> with one value")
+                raise Malformed("not a plist: its root is not a <plist> with one value")
             dtd = element.getroottree().docinfo.internalDTD
             if dtd is not None and next(dtd.iterentities(), None) is not None:
-                raise _Malformed("its document type declares entities, which are not accepted")
+                raise Malformed("its document type declares entities, which are not accepted")
             self._root = element
 
     def _take(self, *, finished: bool) -> Iterator[Any]:
@@ -171,14 +191,14 @@ def _malformed_when_not_xml() -> Iterator[None]:
     try:
         yield
     except (etree.XMLSyntaxError, ValueError) as error:  # ValueError: an encoding that it does not know
-        raise _Malformed(f"not well-formed XML, or cut off: {error}") from error
+        raise Malformed(f"not well-formed XML, or cut off: {error}") from error
 
 
 def _value(element: Any) -> Any:
     try:
         return _READERS[element.tag](element)
     except KeyError as error:
-        raise _Malformed(f"line {element.sourceline}: {element.tag!s:.40} is no element of a plist") from error
+        raise Malformed(f"line {element.sourceline}: {element.tag!s:.40} is no element of a plist") from error
 
 
 def _dict(element: Any) -> dict[str, Any]:
@@ -187,7 +207,7 @@ def _dict(element: Any) -> dict[str, Any]:
     for key in children:
         value = next(children, None)
         if key.tag != "key" or value is None:
-            raise _Malformed(f"line {key.sourceline}: a <dict> is pairs of a <key> and a value")
+            raise Malformed(f"line {key.sourceline}: a <dict> is pairs of a <key> and a value")
         read = _READERS.get(value.tag, _value)  # _value says that it knows no such element
         values[key.text] = read(value)
     return values
@@ -199,7 +219,7 @@ def _array(element: Any) -> list[Any]:
 
 def _string(element: Any) -> str:
     if len(element):
-        raise _Malformed(f"line {element.sourceline}: a <string> has text, not elements")
+        raise Malformed(f"line {element.sourceline}: a <string> has text, not elements")
     return element.text or ""
 
 
@@ -207,7 +227,7 @@ def _integer(element: Any) -> int:
     try:
         return int(element.text)
     except (TypeError, ValueError) as error:
-        raise _Malformed(f"line {element.sourceline}: <integer> has {element.text!r:.40}") from error
+        raise Malformed(f"line {element.sourceline}: <integer> has {element.text!r:.40}") from error
 
 
 class _Other:
@@ -240,13 +260,13 @@ _KINDS: Final[Mapping[type, str]] = {
 
 def _typed(value: Any, what: str, kind: type[T]) -> T:
     if type(value) is not kind:
-        raise _Malformed(f"{what} is {_KINDS[type(value)]}, not {_KINDS[kind]}")
+        raise Malformed(f"{what} is {_KINDS[type(value)]}, not {_KINDS[kind]}")
     return value
 
 
 def _need(holder: dict[str, Any], key: str, kind: type[T]) -> T:
     if key not in holder:
-        raise _Malformed(f"{key} is missing")
+        raise Malformed(f"{key} is missing")
     return _typed(holder[key], key, kind)
 
 
@@ -262,22 +282,28 @@ def _each(values: Iterable[Any], what: str, read: Callable[[dict[str, Any]], T])
     for number, value in enumerate(values, 1):
         try:
             results.append(read(_typed(value, "it", dict)))
-        except _Malformed as error:
+        except Malformed as error:
             raise error.within(f"{what} {number}") from error
     return results
 
 
 def _result_file(data: bytes) -> ResultFile:
     if not data.strip():
-        raise _Malformed("the file is empty")
+        raise Malformed("the file is empty")
     tree = _Tree()
     diagnostics = _each(map(_value, tree.diagnostics(data)), "diagnostic", _diagnostic)
-    content = _typed(tree.rest(), "the plist's value", dict)
-    files = [_typed(path, "one of files", str) for path in _need(content, "files", list)]
-    _need(content, "diagnostics", list)
+    files, analyzer = _frame(tree.rest())
     for number, diagnostic in enumerate(diagnostics, 1):
         _check_files(diagnostic, number, len(files))
-    return ResultFile(files, _analyzer(content), diagnostics)
+    return ResultFile(files, analyzer, diagnostics)
+
+
+def _frame(value: Any) -> tuple[list[str], str | None]:
+    """The files and the analyzer."""
+    content = _typed(value, "the plist's value", dict)
+    files = [_typed(path, "one of files", str) for path in _need(content, "files", list)]
+    _need(content, "diagnostics", list)
+    return files, _analyzer(content)
 
 
 def _check_files(diagnostic: Diagnostic, number: int, count: int) -> None:
@@ -286,7 +312,7 @@ def _check_files(diagnostic: Diagnostic, number: int, count: int) -> None:
     spans += [extra.span for extra in diagnostic.extended]
     highest = max(diagnostic.at.file, *(span.file for span in spans))
     if highest >= count:
-        raise _Malformed(f"diagnostic {number}: names file {highest}, but there are {count} files")
+        raise Malformed(f"diagnostic {number}: names file {highest}, but there are {count} files")
 
 
 def _analyzer(content: dict[str, Any]) -> str | None:
@@ -401,7 +427,7 @@ def _span(pair: Pair) -> Span:
 
 def _pair(value: Any, what: str) -> Pair:
     if not isinstance(value, list) or len(value) < 2:
-        raise _Malformed(f"{what} is not an array of two locations")
+        raise Malformed(f"{what} is not an array of two locations")
     return _place(value[0], what), _place(value[1], what)
 
 
@@ -413,12 +439,12 @@ def _place(raw: Any, what: str) -> Location:
     try:
         line, column, file = raw["line"], raw["col"], raw["file"]
     except (KeyError, TypeError) as error:
-        raise _Malformed(f"{what} is not a dict with line, col and file") from error
+        raise Malformed(f"{what} is not a dict with line, col and file") from error
     for value in (line, column, file):
         if type(value) is not int or not INT_MIN <= value <= INT_MAX:
-            raise _Malformed(f"{what} has {value!r:.40}, where a 32 bit integer belongs")
+            raise Malformed(f"{what} has {value!r:.40}, where a 32 bit integer belongs")
     if file < 0:
-        raise _Malformed(f"{what} has file {file}; files are counted from 0")
+        raise Malformed(f"{what} has file {file}; files are counted from 0")
     return Location(line, column, file)
 
 
@@ -429,7 +455,7 @@ def _annotations(raw: dict[str, Any]) -> dict[str, str]:
     annotations: dict[str, Any] = _maybe(raw, "report-annotation", {})
     for key, value in annotations.items():
         if type(value) not in {str, int}:
-            raise _Malformed(f"report-annotation {key} is {_KINDS[type(value)]}, not a string or an integer")
+            raise Malformed(f"report-annotation {key} is {_KINDS[type(value)]}, not a string or an integer")
     return {key: str(value) for key, value in annotations.items()}
 
 
@@ -438,9 +464,9 @@ def _normalised(key: str, value: str) -> str:
         return _ANNOTATIONS[key](value)
     except KeyError as error:
         known = ", ".join(_ANNOTATIONS)
-        raise _Malformed(f"report-annotation {key!r:.40} is not one of {known}") from error
+        raise Malformed(f"report-annotation {key!r:.40} is not one of {known}") from error
     except ValueError as error:
-        raise _Malformed(f"report-annotation {key} cannot be {value!r:.40}") from error
+        raise Malformed(f"report-annotation {key} cannot be {value!r:.40}") from error
 
 
 _ANNOTATIONS: Final[Mapping[str, Callable[[str], str]]] = {

@@ -9,6 +9,7 @@ import pytest
 
 from storaged.ingest.archive import read_contents, survey
 from storaged.ingest.chunks import parse_chunk, plan_chunks
+from storaged.ingest.pieces import cut
 from storaged.ingest.values import ArchiveLimits, ParsedChunk, ParseOptions
 from tests.archives import (
     expected_sample,
@@ -61,6 +62,13 @@ def test_the_chunks_of_xerces_add_up(chunks: Sequence[ParsedChunk]) -> None:
     assert sum(chunk.diagnostics for chunk in chunks) == 2923
     assert all(chunk.report_rows + chunk.duplicates == chunk.diagnostics for chunk in chunks)
     assert not any(chunk.faults or chunk.needs_sources or chunk.sourceless or chunk.skipped for chunk in chunks)
+
+
+@needs_real_data
+def test_the_result_files_of_xerces_are_read_piece_by_piece(xerces: Path) -> None:
+    results = [path.read_bytes() for path in (xerces / "reports").glob("*.plist")]
+    assert all((cut(data) is not None) == (b"<dict>\n\t\t\t<key>category" in data) for data in results)
+    assert sum(len(found.diagnostics) for found in map(cut, results) if found is not None) == 2923
 
 
 @needs_real_data
