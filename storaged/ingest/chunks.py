@@ -24,6 +24,7 @@ from storaged.ingest.plist import (
     read_diagnostic,
     read_plist,
 )
+from storaged.ingest.plistlib_layout import read_written
 from storaged.ingest.review_file import FindReview, Review, finder
 from storaged.ingest.values import ArchiveSurvey, ParsedChunk, ParseOptions, ResultEntry
 
@@ -288,7 +289,7 @@ class _Chunk:
             ordinal = _ordinal(entry, number)
             known = self.seen.pieces.get(print_, self.before.pieces.get(print_, ordinal))
             if known >= ordinal and print_ not in fresh:
-                fresh[print_] = read_diagnostic(piece, len(cut_file.frame.files))
+                fresh[print_] = _read_piece(piece, len(cut_file.frame.files))
         return fresh
 
     def _count_again(self, print_: bytes) -> None:
@@ -383,6 +384,10 @@ class _Chunk:
             column=last.column,
             position_columns=chain.from_iterable((span.column, span.end_column) for span in diagnostic.positions),
         )
+
+
+def _read_piece(piece: bytes, files: int) -> Diagnostic:
+    return read_written(piece, files) or read_diagnostic(piece, files)
 
 
 def _ordinal(entry: ResultEntry, number: int) -> int:

@@ -306,11 +306,16 @@ def _frame(value: Any) -> tuple[list[str], str | None]:
     return files, _analyzer(content)
 
 
-def _check_files(diagnostic: Diagnostic, number: int, count: int) -> None:
+def highest_file(diagnostic: Diagnostic) -> int:
+    """The highest number of a file that it names."""
     spans = [event.span for event in diagnostic.events]
     spans += diagnostic.positions
     spans += [extra.span for extra in diagnostic.extended]
-    highest = max(diagnostic.at.file, *(span.file for span in spans))
+    return max(diagnostic.at.file, *(span.file for span in spans))
+
+
+def _check_files(diagnostic: Diagnostic, number: int, count: int) -> None:
+    highest = highest_file(diagnostic)
     if highest >= count:
         raise Malformed(f"diagnostic {number}: names file {highest}, but there are {count} files")
 
@@ -336,7 +341,7 @@ def _diagnostic(raw: dict[str, Any]) -> Diagnostic:
         annotations=annotations,
         stored_annotations={key: _normalised(key, value) for key, value in annotations.items()},
         events=events or [Event(at, _span((at, at)), message)],
-        positions=_positions(edges),
+        positions=positions_along(edges),
         extended=[
             *_each(_list(raw, "notes"), "note", _note),
             *_each(_list(raw, "macro_expansions"), "macro", _macro),
@@ -395,7 +400,7 @@ def _first_edge(step: dict[str, Any]) -> list[Edge]:
     return [(_pair(edge.get("start"), "start"), _pair(edge.get("end"), "end")) for edge in edges]
 
 
-def _positions(edges: Iterable[Edge]) -> list[Span]:
+def positions_along(edges: Iterable[Edge]) -> list[Span]:
     """The ends of the edges, and the starts of those that do not continue the last one."""
     positions: list[Span] = []
     last: Pair | None = None
@@ -413,7 +418,7 @@ def positions_between(events: Iterable[Event]) -> list[Span]:
     Whether they are in one file is not looked at.
     """
     pairs = [_ends(event.span) for event in events]
-    return _positions(edge for edge in pairwise(pairs) if _span(edge[0])[1:] != _span(edge[1])[1:])
+    return positions_along(edge for edge in pairwise(pairs) if _span(edge[0])[1:] != _span(edge[1])[1:])
 
 
 def _ends(span: Span) -> Pair:

@@ -12,7 +12,8 @@ from storaged.errors import BadResultFile
 from storaged.ingest.archive import survey
 from storaged.ingest.chunks import Seen, parse_chunk
 from storaged.ingest.pieces import cut
-from storaged.ingest.plist import Malformed, ResultFile, read_diagnostic, read_plist
+from storaged.ingest.plist import Diagnostic, Malformed, ResultFile, read_diagnostic, read_plist
+from storaged.ingest.plistlib_layout import read_written
 from storaged.ingest.values import ArchiveLimits, ParsedChunk, ParseOptions
 from tests.archives import write_archive
 from tests.copy_rows import read_files, read_reports
@@ -41,11 +42,19 @@ def by_pieces(data: bytes) -> ResultFile | None:
     if pieces is None:
         return None
     frame = pieces.frame
+    found = [read_piece(piece, len(frame.files)) for piece in pieces.diagnostics]
+    return None if None in found else ResultFile(frame.files, frame.analyzer, [each for each in found if each])
+
+
+def read_piece(piece: bytes, files: int) -> Diagnostic | None:
+    """As any layout is read; what is read without a parser must be the same. None when it is malformed."""
+    written = read_written(piece, files)
     try:
-        found = [read_diagnostic(piece, len(frame.files)) for piece in pieces.diagnostics]
+        expected = read_diagnostic(piece, files)
     except Malformed:
-        return None
-    return ResultFile(frame.files, frame.analyzer, found)
+        expected = None
+    assert written is None or written == expected
+    return expected
 
 
 @pytest.mark.parametrize("data", [WHOLE, AS_CLANG], ids=["plistlib", "Clang"])
@@ -84,6 +93,47 @@ def test_whatever_is_done_to_a_file_its_pieces_tell_what_it_tells(
 def test_what_could_deceive_is_not_cut(deceit: Any) -> None:
     assert by_pieces(WHOLE) is not None
     assert by_pieces(deceit(WHOLE)) is None
+
+
+TEXTS = st.text(st.sampled_from("ab<>&'\"\n\t \\é✓\ufffd\ufffe"), max_size=6) | st.sampled_from(["", "0", "&lt;"])
+NUMBERS = st.integers(0, 3) | st.sampled_from([-1, 2**31 - 1, 2**31, 999_999_999])
+ANYWHERE = st.builds(place, NUMBERS, NUMBERS, st.integers(0, 2))
+PAIRS = st.tuples(ANYWHERE, ANYWHERE)
+EVENTS = st.builds(lambda at, text: event(at["line"], at["col"], text, at["file"]), ANYWHERE, TEXTS)
+MARKED = st.builds(lambda step, pairs: {**step, "ranges": [list(pair) for pair in pairs]}, EVENTS, st.lists(PAIRS))
+STEPS = EVENTS | MARKED | st.builds(control, PAIRS, PAIRS) | st.just({"kind": "pop-up"})
+WRITTEN = st.builds(
+    diagnostic,
+    location=ANYWHERE,
+    check_name=TEXTS,
+    description=TEXTS,
+    issue_hash_content_of_line_in_context=TEXTS,
+    path=st.lists(STEPS, max_size=4),
+    category=st.none() | TEXTS,
+    type=st.none() | TEXTS,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(WRITTEN)
+def test_what_plistlib_writes_is_read_without_a_parser_as_with_one(report: dict[str, Any]) -> None:
+    pieces = cut(plist(report))
+    assert pieces is not None
+    for piece in pieces.diagnostics:
+        read_piece(piece, 2)
+
+
+def test_what_the_report_converter_writes_needs_no_parser() -> None:
+    steps = [
+        event(1, 1, "a < b && c", depth=0),
+        control((place(1, 1), place(1, 2)), (place(2, 1), place(2, 2))),
+        event(2, 3, "here", 1, ranges=[[place(2, 3, 1), place(2, 9, 1)]]),
+    ]
+    pieces = cut(plist(diagnostic(path=steps, category="Logic error")))
+    assert pieces is not None
+    (piece,) = pieces.diagnostics
+    assert read_written(piece, 2) == read_diagnostic(piece, 2)
+    assert read_written(piece, 1) is None
 
 
 # In chunks
