@@ -20,6 +20,8 @@ _HEAD: Final = re.compile(
 _KEY: Final = b"<key>diagnostics</key>"
 # The white space before the first diagnostic, which must come again before the others.
 _BEGIN: Final = re.compile(rb"\s*<array>(\s+)<dict>")
+# Comments, CDATA and processing instructions.
+_DECEITFUL: Final = re.compile(rb"<[!?]")
 _FILE: Final = re.compile(rb"<key>file</key>\s*<integer>(\d{1,9})</integer>")
 
 
@@ -36,27 +38,25 @@ def cut(data: bytes) -> CutFile | None:
     begin = _begin(data)
     if begin is None:
         return None
-    gap, at = begin[1], begin.end()
-    inner, tail, found = data[at:], b"", b""
-    pieces = inner.split(gap + b"</dict>" + gap + b"<dict>")
+    gap = begin[1]
+    pieces = data[begin.end() :].split(gap + b"</dict>" + gap + b"<dict>")
     pieces[-1], found, tail = pieces[-1].partition(gap + b"</dict>")
-    if not found:
+    if not found or _KEY in tail:
         return None
     try:
         values, frame = read_frame(data[: begin.start(1)] + b"<dict/>" + tail)
     except Malformed:
         return None
-    # Only what was put in their place, or it is another list.
+    # Nothing but what was put in their place, or there are more behind it.
     return CutFile(frame, [b"<dict>" + piece + b"</dict>" for piece in pieces]) if values == [{}] else None
 
 
 def _begin(data: bytes) -> re.Match[bytes] | None:
-    """Where the first diagnostic begins; None where comments, CDATA or another such list could deceive."""
-    head = _HEAD.match(data)
-    if head is None or data.count(b"<!") != head[0].count(b"<!") or data.count(b"<?") != head[0].count(b"<?"):
+    """Where the first diagnostic begins; None where the list of them may stand in a comment, or the like."""
+    head, at = _HEAD.match(data), data.find(_KEY)
+    if head is None or at < 0 or _DECEITFUL.search(data, head.end(), at):
         return None
-    at = data.find(_KEY)
-    return _BEGIN.match(data, at + len(_KEY)) if at >= 0 and data.count(_KEY) == 1 else None
+    return _BEGIN.match(data, at + len(_KEY))
 
 
 def fingerprint(about: bytes, piece: bytes, file: Callable[[bytes], bytes]) -> bytes:

@@ -84,7 +84,7 @@ def test_whatever_is_done_to_a_file_its_pieces_tell_what_it_tells(
 @pytest.mark.parametrize(
     "deceit",
     [
-        pytest.param(lambda data: data.replace(b"\t\t<dict>", b"\t\t<dict><!-- x -->", 1), id="comment"),
+        pytest.param(lambda data: data.replace(b"\t<key>diag", b"\t<!-- x --><key>diag"), id="comment"),
         pytest.param(lambda data: data.replace(b"\n\t\t<dict>", b"\n<dict>", 2)[:-1] + b" ", id="another indentation"),
         pytest.param(lambda data: data.replace(b"UTF-8", b"ISO-8859-1"), id="another encoding"),
         pytest.param(lambda data: data.replace(b"<key>files", b"<key>diagnostics</key><array/><key>files"), id="two"),
