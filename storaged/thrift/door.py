@@ -27,6 +27,7 @@ from storaged.thrift.paging import FOUND_LISTS, FoundLists
 from storaged.thrift.probes import get_live, get_ready
 from storaged.thrift.structs import ErrorCode
 from storaged.thrift.tables import TABLES
+from storaged.thrift.uploads import REST_BYTES
 
 MEDIA: Final = "application/x-thrift"
 # The first part of a message tells which method is called. No name is longer than a few dozen letters.
@@ -118,8 +119,7 @@ def _minor(version: str) -> int:
     match = VERSION.fullmatch(version)
     if match is None or int(match[1]) != MAJOR or int(match[2]) > MINOR:
         raise Refused(
-            f"The API version {version} of this client is not supported by this server "
-            f"(server API version: v{MAJOR}.{MINOR})!",
+            f"The client speaks the API {version}, this server v{MAJOR}.0 to v{MAJOR}.{MINOR}: update the older of them.",
             ErrorCode.API_MISMATCH,
         )
     return int(match[2])
@@ -181,11 +181,14 @@ async def _message(request: web.Request, opening: Opening) -> Message:
 
 async def _read_rest(request: web.Request) -> None:
     """Wait until the client has sent all of its call: CodeChecker's does not look for an answer before, and would only
-    tell of a broken pipe.
+    tell of a broken pipe. Who sends more than the largest call that is allowed is answered then, and cut off soon.
     """
+    left = request.app[SERVICES].settings.max_upload_bytes * 4 // 3 + REST_BYTES
     with suppress(UploadIncomplete):
-        async for _ in body_of(request):
-            pass
+        async for piece in body_of(request):
+            left -= len(piece)
+            if left < 0:
+                return
 
 
 async def _body(request: web.Request, opening: Opening) -> AsyncIterator[bytes]:
