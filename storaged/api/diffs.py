@@ -9,12 +9,12 @@ from tempfile import TemporaryFile
 from typing import Annotated, Any, BinaryIO, Final, NotRequired, TypeVar
 
 from aiohttp import web
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from typing_extensions import TypedDict
 
 from storaged.api.keys import SERVICES
 from storaged.api.large import send_file, write_list
-from storaged.api.params import AnyText, Text, read_query
+from storaged.api.params import STORABLE, Text, check_storable, read_query
 from storaged.api.reports import (
     Event,
     FoundFields,
@@ -42,7 +42,7 @@ LOOK_SECONDS: Final = 0.5
 
 
 # A name, a colon and a tag; each colon is another way to read it, so there are not to be too many.
-Operand = Annotated[AnyText, StringConstraints(min_length=1, max_length=2001)]
+Operand = Annotated[str, StringConstraints(min_length=1, max_length=2001), AfterValidator(check_storable), STORABLE]
 
 
 class DiffQuery(ReportQuery):

@@ -73,11 +73,13 @@ def in_utc(moment: datetime) -> datetime:
 
 # Told to readers of the schema; `check_storable` says it in words.
 NO_NUL: Final = r"^[^\u0000]*$"
+STORABLE: Final = Field(json_schema_extra={"pattern": NO_NUL})
 
-AnyText = Annotated[str, AfterValidator(check_storable), Field(json_schema_extra={"pattern": NO_NUL})]
-Text = Annotated[AnyText, StringConstraints(min_length=1, max_length=1000)]
+# A length is checked first: behind another check, pydantic speaks of items where it means characters.
+AnyText = Annotated[str, AfterValidator(check_storable), STORABLE]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(check_storable), STORABLE]
 Name = Annotated[Text, AfterValidator(check_indexable)]
-LongText = Annotated[AnyText, StringConstraints(max_length=10_000)]
+LongText = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(check_storable), STORABLE]
 Time = Annotated[datetime, BeforeValidator(check_time_form), AfterValidator(in_utc)]
 # What the database's bigint holds.
 Id = Annotated[int, Field(ge=0, le=2**63 - 1)]

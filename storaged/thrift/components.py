@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from storaged.api.params import INDEXED_BYTES
 from storaged.auth.permissions import Right
 from storaged.store import components
 from storaged.store.components import Component
@@ -13,8 +14,6 @@ from storaged.thrift.structs import ErrorCode
 # All files that no component has. It is in no table, and can be neither changed nor removed.
 OTHER: Final = "Other (auto-generated)"
 ABOUT_OTHER: Final = "What no other component has; it is always there."
-# A key of an index has room for that.
-NAME_BYTES: Final = 2000
 
 
 async def get_source_components(call: Call, names: list[str] | None) -> list[structs.SourceComponentData]:
@@ -46,8 +45,8 @@ async def remove_source_component(call: Call, name: str) -> bool:
 def _check_name(name: str) -> None:
     if name == OTHER:
         raise Refused(f"The source component {OTHER!r} can be neither changed nor removed.")
-    if not name or len(name.encode()) > NAME_BYTES:
-        raise Refused(f"The name of a source component has between 1 and {NAME_BYTES} bytes.")
+    if not name or len(name.encode()) > INDEXED_BYTES:
+        raise Refused(f"The name of a source component has between 1 and {INDEXED_BYTES} bytes.")
 
 
 def _data(component: Component) -> structs.SourceComponentData:

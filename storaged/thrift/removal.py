@@ -4,8 +4,9 @@ import asyncio
 from typing import Final
 
 import structlog
+from pydantic import TypeAdapter
 
-from storaged.api.params import INDEXED_BYTES
+from storaged.api.params import Name, read_object
 from storaged.api.runs import enqueue_deletion
 from storaged.auth.permissions import Right
 from storaged.model import Job, JobStatus
@@ -16,10 +17,9 @@ from storaged.thrift.faults import Refused
 from storaged.thrift.filters import read_asked
 from storaged.thrift.runs import run_choice
 from storaged.thrift.structs import ErrorCode
+from storaged.thrift.tasks import until_ended
 
-# How often to look whether the client still waits.
-LOOK_SECONDS: Final = 5.0
-NAME_LENGTH: Final = 1000
+RUN_NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ async def remove_run(call: Call, run_id: int | None, run_filter: structs.RunFilt
         choice = await run_choice(conn, call.product, asked)
         names = (await numbered.names_of_runs(conn, call.product.id, choice)).values()
         deletions = [await enqueue_deletion(conn, call.product, name, call.request.remote) for name in names]
-    for ended in await asyncio.gather(*(_ended(call, job) for job in deletions)):
+    for ended in await asyncio.gather(*(until_ended(call, job) for job in deletions)):
         _check(ended)
     return bool(deletions)
 
@@ -67,11 +67,7 @@ async def remove_run_reports(
 
 async def update_run_data(call: Call, run_id: int, name: str | None) -> bool:
     """Give a run another name; what is queued under the old one makes a run of that name again."""
-    if not name:
-        raise Refused("A run needs a name: the new one is empty.")
-    if len(name) > NAME_LENGTH or len(name.encode()) > INDEXED_BYTES:
-        raise Refused(f"The new name is too long: {NAME_LENGTH} characters and {INDEXED_BYTES} bytes are the most.")
-    product = call.product
+    name, product = read_object(RUN_NAME, name or "", "newRunName"), call.product
     async with call.services.engine.begin() as conn:
         # In this order: a store holds its run when it comes to the names.
         run = await numbered.lock_run(conn, product.id, run_id)
@@ -81,20 +77,6 @@ async def update_run_data(call: Call, run_id: int, name: str | None) -> bool:
         if not await numbered.rename_run(conn, product.id, run, name):
             raise Refused(f"Product {product.endpoint!r} has a run {name!r} already.", ErrorCode.DATABASE)
     return True
-
-
-async def _ended(call: Call, job: Job) -> Job:
-    """The job when it has ended, or as it is when nobody waits any more."""
-    watchers = call.services.watchers
-    with watchers.watch(job.token) as watch:
-        while not job.status.ended and not watchers.closed and _is_there(call):
-            job = await watch.next_change(job.sequence, LOOK_SECONDS) or job
-    return job
-
-
-def _is_there(call: Call) -> bool:
-    transport = call.request.transport
-    return transport is not None and not transport.is_closing()
 
 
 def _check(job: Job) -> None:

@@ -18,7 +18,7 @@ from storaged.store import contents
 from storaged.thrift.calls import Arguments, Call, Handled, Methods, Streamed
 from storaged.thrift.faults import Refused
 from storaged.thrift.structs import ErrorCode
-from storaged.thrift.tasks import comments_text
+from storaged.thrift.tasks import comments_text, until_ended
 from storaged.thrift.uploads import PIECE, UploadCall, unpacked
 
 # What the blocking call answers: the run's id once, which no client has looked at for years.
@@ -73,7 +73,7 @@ async def store_and_wait(call: Call, body: AsyncIterator[bytes], read: Arguments
         name, tag, version, _, force, prefixes, description = read(upload.message().arguments)
         options = {"runName": name, "tag": tag, "version": version, "force": force, "description": description}
         job = await _enqueue(call, spooled, {**options, "trimPathPrefixes": prefixes}, legacy=True)
-    job = await _ended(call, job)
+    job = await until_ended(call, job)
     if native.is_there(call.request):
         call.services.told.note(job)
     if job.status is not JobStatus.COMPLETED:
@@ -105,14 +105,6 @@ async def _enqueue(call: Call, spooled: Spooled, options: Mapping[str, Any], *, 
         legacy=legacy,
     )
     return await enqueue_store(call.services.engine, call.services.spool, request, spooled)
-
-
-async def _ended(call: Call, job: Job) -> Job:
-    """The job once it has ended; as it is when its client has gone, or the daemon stops."""
-    services = call.services
-    while not job.status.ended and native.is_there(call.request) and not services.watchers.closed:
-        job = await native.wait(call.request, job, services.settings.max_wait_seconds)
-    return job
 
 
 def _not_stored(job: Job) -> Refused:

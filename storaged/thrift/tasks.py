@@ -71,6 +71,14 @@ async def _list_all(conn: Connection, where: JobFilter) -> list[AdministratorTas
         last = page[-1].id
 
 
+async def until_ended(call: Call, job: Job) -> Job:
+    """The job once it has ended; as it is when its client has gone, or the daemon stops."""
+    services = call.services
+    while not job.status.ended and native.is_there(call.request) and not services.watchers.closed:
+        job = await native.wait(call.request, job, services.settings.max_wait_seconds)
+    return job
+
+
 async def cancel_task(call: Call, token: str) -> bool:
     """False when it was asked to stop before, or has ended."""
     async with call.services.engine.connect() as conn:

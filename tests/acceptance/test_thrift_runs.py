@@ -208,7 +208,13 @@ def test_a_run_gets_another_name_unless_that_is_taken(runs: DaemonProcess) -> No
     (two,) = ids(runs, "two")
     assert service(runs, "updateRunData", runId=two, newRunName="zwei") is True
     assert ids(runs, "two", "zwei") == [two]
-    for number, name, told in ((two, "one", "has a run 'one' already"), (two, "", "empty"), (10**6, "x", "no run of")):
+    for number, name, told in (
+        (two, "one", "has a run 'one' already"),
+        (two, "", "newRunName: String should have at least 1 character"),
+        (two, "x" * 1001, "newRunName: String should have at most 1000 characters"),
+        (two, "\u00e4" * 1000 + "x", "newRunName: "),
+        (10**6, "x", "no run of"),
+    ):
         with pytest.raises(Failed, match=told):
             service(runs, "updateRunData", runId=number, newRunName=name)
     assert service(runs, "updateRunData", runId=two, newRunName="two") is True
