@@ -9,7 +9,7 @@ from uuid import UUID
 from storaged.database.sql import Connection, load_queries
 from storaged.errors import ReportNotFound
 from storaged.model import ProductId, RunId
-from storaged.store.reports import report_key
+from storaged.store.reports import hash_columns, hash_text
 
 QUERIES = load_queries("report_comments")
 
@@ -58,7 +58,7 @@ async def comments_of_runs(
 ) -> list[tuple[str, ReportComment]]:
     """Report hash and comment of all on the reports of runs (None: on all), the newest first."""
     rows = await QUERIES["comments_of_runs"].fetch(conn, product=product, runs=runs)
-    return [(row["foreign_hash"] or row["report_hash_text"], _comment(row)) for row in rows]
+    return [(hash_text(row), _comment(row)) for row in rows]
 
 
 async def add_comment(
@@ -71,12 +71,10 @@ async def add_comment(
 
 async def import_comment(conn: Connection, product: ProductId, report_hash: str, comment: ReportComment) -> None:
     """Add a comment of another server, whose id means nothing here; one that is there stays as it is."""
-    key = report_key(report_hash)
     await QUERIES["import_comment"].execute(
         conn,
         product=product,
-        report_hash=key,
-        foreign_hash=None if key.hex == report_hash else report_hash,
+        **hash_columns(report_hash),
         author=comment.author,
         message=comment.message,
         by_system=comment.by_system,

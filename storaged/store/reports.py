@@ -313,6 +313,12 @@ def report_key(report_hash: str) -> UUID:
     return UUID(bytes=hashlib.md5(report_hash.encode(), usedforsecurity=False).digest())
 
 
+def hash_columns(report_hash: str) -> dict[str, Any]:
+    """A report hash as rows have it: its key, and the text where the key does not tell it, which `hash_text` reads."""
+    key = report_key(report_hash)
+    return {"report_hash": key, "foreign_hash": None if key.hex == report_hash else report_hash}
+
+
 def _unpack(packed: Mapping[str, bytes | None]) -> dict[str, str | None]:
     return {
         path: None if data is None else zlib.decompress(data).decode(errors="replace") for path, data in packed.items()

@@ -10,7 +10,7 @@ from uuid import UUID
 from storaged.database.sql import Connection, like_pattern, load_queries
 from storaged.errors import ReviewNotFound
 from storaged.model import ProductId, ReviewStatus, RunId
-from storaged.store.reports import report_key
+from storaged.store.reports import hash_columns, hash_text, report_key
 
 QUERIES = load_queries("reviews")
 
@@ -86,13 +86,10 @@ async def set_rule(
     at: datetime | None = None,
 ) -> None:
     """Make this the rule of the hash, by default as of now; one that says the same already stays as it is."""
-    key = report_key(report_hash)
-    foreign = None if key.hex == report_hash else report_hash
     await QUERIES["set_rule"].execute(
         conn,
         product=product,
-        report_hash=key,
-        foreign_hash=foreign,
+        **hash_columns(report_hash),
         status=str(status),
         message=message,
         author=author,
@@ -179,7 +176,7 @@ def _conditions(where: RuleFilter) -> dict[str, Any]:
 
 def _rule(row: Any) -> Rule:
     return Rule(
-        report_hash=row["foreign_hash"] or row["report_hash_text"],
+        report_hash=hash_text(row),
         status=ReviewStatus(row["status"]),
         message=row["message"],
         author=row["author"],

@@ -119,7 +119,7 @@ def _minor(version: str) -> int:
     match = VERSION.fullmatch(version)
     if match is None or int(match[1]) != MAJOR or int(match[2]) > MINOR:
         raise Refused(
-            f"The client speaks the API {version}, this server v{MAJOR}.0 to v{MAJOR}.{MINOR}: update the older of them.",
+            f"The client speaks the API {version}, this server v{MAJOR}.0 to v{MAJOR}.{MINOR}: update the older one.",
             ErrorCode.API_MISMATCH,
         )
     return int(match[2])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from storaged.database.sql import Connection
@@ -18,7 +18,7 @@ from storaged.thrift.components import OTHER
 from storaged.thrift.faults import Refused
 from storaged.thrift.reviews import FROM_STATUSES
 from storaged.thrift.structs import DiffType, ReportStatus
-from storaged.thrift.values import some, time_of, time_or_none
+from storaged.thrift.values import some, time_of, time_of_text, time_or_none
 
 DIFF_SETS: Final = {
     DiffType.NEW: DiffSet.NEW,
@@ -120,17 +120,10 @@ def _files_of(asked: structs.ReportFilter) -> FilesOf:
 
 def _open_at(asked: structs.ReportFilter, at: datetime | None) -> datetime | None:
     """Raises Refused for more than one time."""
-    times = {_history_time(text) for text in asked.get("runHistoryTag") or ()} | ({at} if at else set())
+    times = {time_of_text(text) for text in asked.get("runHistoryTag") or ()} | ({at} if at else set())
     if len(times) > 1:
         raise Refused("What was open can be asked for one time only: give one of runHistoryTag or openReportsDate.")
     return next(iter(times), None)
-
-
-def _history_time(text: str) -> datetime:
-    try:
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
-    except ValueError:
-        raise Refused(f"{text!r} is no time such as 2026-11-24 08:30:00.000000.") from None
 
 
 def _values(asked: structs.ReportFilter) -> dict[str, Any]:

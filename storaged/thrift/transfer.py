@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from storaged.auth.permissions import Right
@@ -18,6 +17,7 @@ from storaged.thrift.faults import Refused
 from storaged.thrift.reviews import FROM_STATUSES, review_data
 from storaged.thrift.runs import run_choice
 from storaged.thrift.structs import CommentKind
+from storaged.thrift.values import time_of_text
 
 
 async def export_data(call: Call, run_filter: structs.RunFilter | None) -> structs.ExportData:
@@ -61,7 +61,7 @@ async def _import_comments(
             author=_author(comment.get("author")),
             message=comment.get("message", ""),
             by_system=comment.get("kind") is CommentKind.SYSTEM,
-            created_at=_time(comment.get("createdAt")),
+            created_at=time_of_text(comment.get("createdAt", "")),
         )
         await report_comments.import_comment(conn, product.id, report_hash, written)
 
@@ -76,21 +76,12 @@ async def _import_review(conn: Connection, product: Product, report_hash: str, r
         FROM_STATUSES[review["status"]],
         review.get("comment", ""),
         author=_author(review.get("author")),
-        at=_time(review.get("date")),
+        at=time_of_text(review.get("date", "")),
     )
 
 
 def _author(name: str | None) -> str | None:
     return None if name in {None, "", NOBODY} else name
-
-
-def _time(text: str | None) -> datetime:
-    """In UTC, with or without a fraction of a second."""
-    try:
-        moment = datetime.fromisoformat(text or "")
-    except ValueError:
-        raise Refused(f"{text!r} is no time such as 2026-11-24 08:30:00.000000.") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 METHODS: Final[Methods] = {

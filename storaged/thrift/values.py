@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
+from storaged.api.params import in_utc
 from storaged.model import DetectionStatus as Detection
 from storaged.store.numbered import Extent
 from storaged.thrift import structs
@@ -32,6 +33,14 @@ def time_of(seconds: int) -> datetime:
 def time_or_none(seconds: int | None) -> datetime | None:
     """None, and 0 as well, as CodeChecker has it, ask nothing. Raises Refused."""
     return time_of(seconds) if seconds else None
+
+
+def time_of_text(text: str) -> datetime:
+    """As `time_text` has it, or another form of ISO 8601; in UTC when it names no zone. Raises Refused."""
+    try:
+        return in_utc(datetime.fromisoformat(text))
+    except ValueError:
+        raise Refused(f"{text!r} is no time such as 2026-11-24 08:30:00.000000.") from None
 
 
 def extent_of(limit: int | None, offset: int | None) -> Extent:

@@ -203,7 +203,8 @@ def test_reviews_and_comments_are_exported_by_run_and_imported_elsewhere(pantry:
     [
         ({"reviewData": {"aa": {"status": 1, "date": "yesterday"}}}, "'yesterday' is no time"),
         ({"reviewData": {"aa": {"date": "2026-11-24 08:30:00"}}}, "The review of aa has no status"),
-        ({"comments": {"aa": [{"message": "x"}]}}, "is no time"),
+        ({"comments": {"aa": [{"message": "x"}]}}, "'' is no time"),
+        ({"comments": {"aa": [{"message": "x", "createdAt": "0001-01-01 00:00:00+14:00"}]}}, "is no time"),
     ],
 )
 def test_what_cannot_be_imported_is_told_and_nothing_is(pantry: DaemonProcess, data: Any, told: str) -> None:
