@@ -137,8 +137,7 @@ async def remove_with_uploads(services: Services, endpoint: str) -> None:
 async def apply_edit(conn: Connection, endpoint: str, edit: ProductEdit) -> Product:
     """Change what the edit names, in the caller's transaction. Raises ProductNotFound."""
     product = await products.get_product(conn, endpoint)
-    before = ProductValues(**{field.name: getattr(product, field.name) for field in fields(ProductValues)})
-    return await products.edit_product(conn, product, edit.values(before))
+    return await products.edit_product(conn, product, edit.values(product.values))
 
 
 def product_object(product: Product) -> ProductObject:

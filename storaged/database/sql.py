@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -66,6 +66,10 @@ class Query:
         status = await conn.execute(self.text, *self.arguments(values))
         count = status.rsplit(" ", 1)[-1]
         return int(count) if count.isdecimal() else 0
+
+    async def execute_many(self, conn: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Run it with the values of each row, all on their way at once."""
+        await conn.executemany(self.text, [self.arguments(row) for row in rows])
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -56,6 +56,11 @@ class Product:
     def most_runs(self, otherwise: int | None) -> int | None:
         """Of the product; None: there is no limit."""
         return otherwise if self.run_limit is None else self.run_limit
+
+    @property
+    def values(self) -> "ProductValues":
+        """What of it can be edited."""
+        return ProductValues(**{field.name: getattr(self, field.name) for field in fields(ProductValues)})
 
 
 @dataclass(frozen=True, slots=True)

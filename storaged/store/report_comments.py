@@ -1,6 +1,6 @@
 """What people write below reports; a comment is on a report hash, wherever in the product it comes up."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -69,17 +69,22 @@ async def add_comment(
     await QUERIES["add_comment"].execute(conn, product=product, **key._asdict(), author=author, message=message)
 
 
-async def import_comment(conn: Connection, product: ProductId, report_hash: str, comment: ReportComment) -> None:
-    """Add a comment of another server, whose id means nothing here; one that is there stays as it is."""
-    await QUERIES["import_comment"].execute(
-        conn,
-        product=product,
-        **hash_columns(report_hash),
-        author=comment.author,
-        message=comment.message,
-        by_system=comment.by_system,
-        created_at=comment.created_at,
+async def import_comments(conn: Connection, product: ProductId, comments: Iterable[tuple[str, ReportComment]]) -> None:
+    """Add comments of another server, each with its report hash; their ids mean nothing here, and those that are there
+    stay as they are.
+    """
+    rows = (
+        {
+            "product": product,
+            **hash_columns(report_hash),
+            "author": comment.author,
+            "message": comment.message,
+            "by_system": comment.by_system,
+            "created_at": comment.created_at,
+        }
+        for report_hash, comment in comments
     )
+    await QUERIES["import_comment"].execute_many(conn, rows)
 
 
 async def change_comment(conn: Connection, product: ProductId, comment: int, message: str) -> bool:

@@ -1,6 +1,6 @@
 """Review rules: what people say of a report hash, wherever in a product it comes up (docs/reviews.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -83,18 +83,26 @@ async def set_rule(
     message: str,
     *,
     author: str | None = None,
-    at: datetime | None = None,
 ) -> None:
-    """Make this the rule of the hash, by default as of now; one that says the same already stays as it is."""
-    await QUERIES["set_rule"].execute(
-        conn,
-        product=product,
-        **hash_columns(report_hash),
-        status=str(status),
-        message=message,
-        author=author,
-        at=at,
+    """Make this the rule of the hash as of now; one that says the same already stays as it is."""
+    said = {"status": str(status), "message": message, "author": author, "at": None}
+    await QUERIES["set_rule"].execute(conn, product=product, **hash_columns(report_hash), **said)
+
+
+async def set_rules(conn: Connection, product: ProductId, rules: Iterable[Rule]) -> None:
+    """Make these the rules of their hashes as of their times; what says the same already stays as it is."""
+    rows = (
+        {
+            "product": product,
+            **hash_columns(rule.report_hash),
+            "status": str(rule.status),
+            "message": rule.message,
+            "author": rule.author,
+            "at": rule.reviewed_at,
+        }
+        for rule in rules
     )
+    await QUERIES["set_rule"].execute_many(conn, rows)
 
 
 async def get_rule(conn: Connection, product: ProductId, endpoint: str, report_hash: str) -> Rule:

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -77,9 +77,8 @@ async def edit_product(call: Call, product_id: int, new: ProductConfiguration) -
     async with call.services.engine.begin() as conn:
         product = await _find(conn, product_id)
         endpoint = new.get("endpoint", product.endpoint)
-        before = ProductValues(**{field.name: getattr(product, field.name) for field in fields(ProductValues)})
         given = {"display_name": endpoint} | _given(new)
-        values = _values(lambda: EDIT.validate_python(given).values(before), new)
+        values = _values(lambda: EDIT.validate_python(given).values(product.values), new)
         if endpoint != product.endpoint:
             _checked(lambda: NEW.validate_python({"endpoint": endpoint}))
             await products.move_product(conn, product, endpoint)

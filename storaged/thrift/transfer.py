@@ -1,15 +1,17 @@
 """Reviews and comments of runs, to be taken to another server: `CodeChecker cmd export` and `import`."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
+from storaged.api.params import read_object
 from storaged.auth.permissions import Right
-from storaged.database.sql import Connection
+from storaged.database.sql import Connection, snapshot
 from storaged.model import RunId
 from storaged.store import numbered, report_comments, reviews
 from storaged.store.products import Product
 from storaged.store.report_comments import ReportComment
+from storaged.store.reviews import Rule
 from storaged.thrift import structs
 from storaged.thrift.calls import NOBODY, Call, Handled, Methods
 from storaged.thrift.comments import comment_data
@@ -17,12 +19,12 @@ from storaged.thrift.faults import Refused
 from storaged.thrift.reviews import FROM_STATUSES, review_data
 from storaged.thrift.runs import run_choice
 from storaged.thrift.structs import CommentKind
-from storaged.thrift.values import time_of_text
+from storaged.thrift.values import HASH_TEXT, REVIEW_TEXT, WRITTEN_TEXT, time_of_text
 
 
 async def export_data(call: Call, run_filter: structs.RunFilter | None) -> structs.ExportData:
     """What is said of the reports of the runs, and what is written below them, by report hash."""
-    async with call.services.engine.connect() as conn:
+    async with call.services.engine.connect() as conn, snapshot(conn):
         runs = await _runs(conn, call.product, run_filter)
         said = await reviews.reviews_of_runs(conn, call.product.id, runs)
         written = await report_comments.comments_of_runs(conn, call.product.id, runs)
@@ -37,11 +39,15 @@ async def export_data(call: Call, run_filter: structs.RunFilter | None) -> struc
 
 async def import_data(call: Call, data: structs.ExportData) -> bool:
     """Comments that are there already are not added again; reviews become rules, in the place of those there are."""
+    written = [
+        (read_object(HASH_TEXT, report_hash, "comments"), _comment(report_hash, comment))
+        for report_hash, comments in (data.get("comments") or {}).items()
+        for comment in comments
+    ]
+    rules = [_rule(report_hash, review) for report_hash, review in (data.get("reviewData") or {}).items()]
     async with call.services.engine.begin() as conn:
-        for report_hash, comments in (data.get("comments") or {}).items():
-            await _import_comments(conn, call.product, report_hash, comments)
-        for report_hash, review in (data.get("reviewData") or {}).items():
-            await _import_review(conn, call.product, report_hash, review)
+        await report_comments.import_comments(conn, call.product.id, written)
+        await reviews.set_rules(conn, call.product.id, rules)
     return True
 
 
@@ -52,31 +58,25 @@ async def _runs(conn: Connection, product: Product, run_filter: structs.RunFilte
     return list(await numbered.names_of_runs(conn, product.id, await run_choice(conn, product, run_filter)))
 
 
-async def _import_comments(
-    conn: Connection, product: Product, report_hash: str, comments: Iterable[structs.CommentData]
-) -> None:
-    for comment in comments:
-        written = ReportComment(
-            id=0,
-            author=_author(comment.get("author")),
-            message=comment.get("message", ""),
-            by_system=comment.get("kind") is CommentKind.SYSTEM,
-            created_at=time_of_text(comment.get("createdAt", "")),
-        )
-        await report_comments.import_comment(conn, product.id, report_hash, written)
+def _comment(report_hash: str, comment: structs.CommentData) -> ReportComment:
+    return ReportComment(
+        id=0,
+        author=_author(comment.get("author")),
+        message=read_object(WRITTEN_TEXT, comment.get("message", ""), f"comments/{report_hash}/message"),
+        by_system=comment.get("kind") is CommentKind.SYSTEM,
+        created_at=time_of_text(comment.get("createdAt", "")),
+    )
 
 
-async def _import_review(conn: Connection, product: Product, report_hash: str, review: structs.ReviewData) -> None:
+def _rule(report_hash: str, review: structs.ReviewData) -> Rule:
     if "status" not in review:
         raise Refused(f"The review of {report_hash} has no status.")
-    await reviews.set_rule(
-        conn,
-        product.id,
-        report_hash,
-        FROM_STATUSES[review["status"]],
-        review.get("comment", ""),
+    return Rule(
+        report_hash=read_object(HASH_TEXT, report_hash, "reviewData"),
+        status=FROM_STATUSES[review["status"]],
+        message=read_object(REVIEW_TEXT, review.get("comment", ""), f"reviewData/{report_hash}/comment"),
         author=_author(review.get("author")),
-        at=time_of_text(review.get("date", "")),
+        reviewed_at=time_of_text(review.get("date", "")),
     )
 
 
