@@ -3,6 +3,7 @@
 import html
 from typing import Final
 
+from storaged.api.params import read_object
 from storaged.auth.permissions import Right
 from storaged.store import report_comments
 from storaged.store.report_comments import ReportComment
@@ -10,7 +11,7 @@ from storaged.thrift import structs
 from storaged.thrift.calls import NOBODY, Call, Handled, Methods
 from storaged.thrift.faults import Refused
 from storaged.thrift.structs import CommentKind, ErrorCode
-from storaged.thrift.values import time_text
+from storaged.thrift.values import WRITTEN_TEXT, time_text
 
 
 async def get_comments(call: Call, report_id: int) -> list[structs.CommentData]:
@@ -65,7 +66,7 @@ def comment_data(comment: ReportComment) -> structs.CommentData:
 def _message(text: str | None) -> str:
     if text is None or not text.strip():
         raise Refused("The message of a comment must not be empty.")
-    return text
+    return read_object(WRITTEN_TEXT, text, "message")
 
 
 def _known(done: bool, comment_id: int) -> bool:

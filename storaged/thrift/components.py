@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from storaged.api.params import INDEXED_BYTES
+from storaged.api.params import INDEXED_BYTES, read_object
 from storaged.auth.permissions import Right
 from storaged.store import components
 from storaged.store.components import Component
@@ -10,6 +10,7 @@ from storaged.thrift import structs
 from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.faults import Refused
 from storaged.thrift.structs import ErrorCode
+from storaged.thrift.values import WRITTEN_TEXT
 
 # All files that no component has. It is in no table, and can be neither changed nor removed.
 OTHER: Final = "Other (auto-generated)"
@@ -29,6 +30,8 @@ async def get_source_components(call: Call, names: list[str] | None) -> list[str
 async def add_source_component(call: Call, name: str, value: str, description: str | None) -> bool:
     """Add a component, or change the one of this name."""
     _check_name(name)
+    for text, field in ((value, "value"), (description or "", "description")):
+        read_object(WRITTEN_TEXT, text, field)
     async with call.services.engine.connect() as conn:
         await components.set_component(conn, call.product.id, Component(name, value, description))
     return True

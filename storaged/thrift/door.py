@@ -34,7 +34,7 @@ MEDIA: Final = "application/x-thrift"
 OPENING: Final = re.compile(rb'\s*\[\s*1\s*,\s*"([A-Za-z0-9_]{1,100})"\s*,\s*[14]\s*,\s*(-?\d{1,19})\s*,')
 OPENING_BYTES: Final = 200
 VERSION: Final = re.compile(r"v?(\d{1,6})\.(\d{1,6})(\.\d+)*", re.ASCII)
-# Encoding a longer answer takes a thread, so that the event loop goes on.
+# Encoding an answer that is longer, or has a longer field, takes a thread, so that the event loop goes on.
 LONG_ANSWER: Final = 100
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
 
@@ -143,9 +143,13 @@ async def _run(call: Call, operation: Operation, opening: Opening) -> Any:
 
 
 async def _encoded(operation: Operation, result: Any) -> bytes:
-    if isinstance(result, list | dict) and len(result) > LONG_ANSWER:
+    if _is_long(result) or (isinstance(result, dict) and any(map(_is_long, result.values()))):
         return await asyncio.to_thread(operation.write, result)
     return operation.write(result)
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, list | dict) and len(value) > LONG_ANSWER
 
 
 async def _read_opening(request: web.Request) -> Opening:

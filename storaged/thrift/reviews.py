@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from storaged.api.params import read_object
 from storaged.auth.permissions import Right
 from storaged.model import ReviewStatus as Status
 from storaged.store import reports, reviews
@@ -9,7 +10,7 @@ from storaged.store.reviews import Rule, RuleFilter, RuleOrder, RuleSort
 from storaged.thrift import structs
 from storaged.thrift.calls import NOBODY, Call, Handled, Methods
 from storaged.thrift.structs import Order, ReviewStatus, ReviewStatusRuleSortType
-from storaged.thrift.values import time_text
+from storaged.thrift.values import HASH_TEXT, REVIEW_TEXT, time_text
 
 STATUSES: Final = {status: ReviewStatus[status.name] for status in Status}
 FROM_STATUSES: Final = {their: ours for ours, their in STATUSES.items()}
@@ -24,17 +25,18 @@ SORTS: Final = {
 
 async def add_review_status_rule(call: Call, report_hash: str, status: ReviewStatus, message: str | None) -> bool:
     """Of all reports with the hash, also those to come; it takes the place of the one before."""
+    named, why = read_object(HASH_TEXT, report_hash, "reportHash"), read_object(REVIEW_TEXT, message or "", "message")
     async with call.services.engine.connect() as conn:
-        await reviews.set_rule(conn, call.product.id, report_hash, FROM_STATUSES[status], message or "")
+        await reviews.set_rule(conn, call.product.id, named, FROM_STATUSES[status], why)
     return True
 
 
 async def change_review_status(call: Call, report_id: int, status: ReviewStatus, message: str | None) -> bool:
     """As a rule for the report's hash: what CodeChecker sets on one row is lost with the next store."""
+    why, product = read_object(REVIEW_TEXT, message or "", "message"), call.product
     async with call.services.engine.begin() as conn:
-        product = call.product
         report = await reports.get_report(conn, product.id, product.endpoint, report_id)
-        await reviews.set_rule(conn, product.id, report["report_hash"], FROM_STATUSES[status], message or "")
+        await reviews.set_rule(conn, product.id, report["report_hash"], FROM_STATUSES[status], why)
     return True
 
 

@@ -2,14 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-from storaged.api.params import in_utc
+from pydantic import StringConstraints, TypeAdapter
+
+from storaged.api.params import LongText, Text, in_utc
 from storaged.model import DetectionStatus as Detection
 from storaged.store.numbered import Extent
 from storaged.thrift import structs
 from storaged.thrift.faults import Refused
 
+# What people write: reviews (with the native limit), and comments and components, of which CodeChecker knows no end.
+REVIEW_TEXT: Final[TypeAdapter[str]] = TypeAdapter(LongText)
+WRITTEN_TEXT: Final[TypeAdapter[str]] = TypeAdapter(Annotated[str, StringConstraints(max_length=100_000)])
+HASH_TEXT: Final[TypeAdapter[str]] = TypeAdapter(Text)
 # As much as one call answers with; its clients go on with the next page when it is full.
 MAX_QUERY_SIZE: Final = 500
 Value = TypeVar("Value")

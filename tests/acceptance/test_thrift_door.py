@@ -7,12 +7,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storaged.thrift.structs import ErrorCode
+from storaged.thrift.structs import ErrorCode, Permission
 from tests import apache
 from tests.acceptance.calls import call, get
 from tests.acceptance.daemons import DaemonProcess, running_daemon
@@ -68,6 +69,26 @@ def test_a_client_of_another_version_is_told_ours(shared_daemon: DaemonProcess, 
 def test_a_newer_client_with_a_method_that_we_do_not_know_is_told_our_version(shared_daemon: DaemonProcess) -> None:
     told = failure(shared_daemon, path_of("Tasks", version="v6.99"), b'[1,"getTaskWeather",1,0,{}]')
     assert "v6.74" in str(told)
+
+
+def test_everybody_is_nobody_and_may_do_everything(shared_daemon: DaemonProcess) -> None:
+    def told(name: str, /, **arguments: object) -> Any:
+        return ask(shared_daemon, "Authentication", name, **arguments)  # type: ignore[arg-type]
+
+    assert told("getAuthParameters") == {"requiresAuthentication": False, "sessionStillActive": False}
+    assert told("checkAPIVersion") is None
+    assert told("getAcceptedAuthMethods") == told("getOauthProviders") == []
+    assert told("destroySession") is False
+    assert told("hasPermission", permission=Permission.PRODUCT_ADMIN, extraParams="{}") is True
+    every = [*told("getPermissions", scope="SYSTEM"), *told("getPermissions", scope="PRODUCT")]
+    assert set(every) == set(Permission)
+    assert told("getPermissionsForUser", scope="SYSTEM", extraParams="{}", filter={"given": True}) == every[:2]
+    assert ask(shared_daemon, "Configuration", "getNotificationBannerText") == ""
+    for name in ("performLogin", "createLink"):
+        assert refused(shared_daemon, "Authentication", name).code == ErrorCode.AUTH_DENIED
+    for name in ("getPersonalAccessTokens", "newPersonalAccessToken", "getTokens", "newToken", "removeToken"):
+        assert refused(shared_daemon, "Authentication", name).code == ErrorCode.UNAUTHORIZED
+    assert "there are SYSTEM, PRODUCT" in str(refused(shared_daemon, "Authentication", "getPermissions", scope="ALL"))
 
 
 def test_an_unknown_product_is_told(shared_daemon: DaemonProcess) -> None:

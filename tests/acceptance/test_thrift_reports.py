@@ -155,6 +155,20 @@ def test_reports_are_filtered_by_status_and_by_what_a_tag_had(reports: DaemonPro
     assert chosen(reports, runTag=[tag(reports, "v1")]) == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("report_filter", "told"),
+    [
+        ({"runHistoryTag": ["yesterday"]}, "'yesterday' is no time"),
+        ({"runHistoryTag": ["2001-01-01 00:00:00.0"], "openReportsDate": 1}, "for one time only"),
+        ({"openReportsDate": 2**62}, f"{2**62} is no time: seconds since 1970"),
+        ({"firstDetectionDate": -(2**62)}, f"-{2**62} is no time"),
+    ],
+)
+def test_a_time_that_is_none_is_told(reports: DaemonProcess, report_filter: Any, told: str) -> None:
+    with pytest.raises(Failed, match=told):
+        chosen(reports, **report_filter)
+
+
 def test_cleanup_plans_are_told_not_to_be_there_and_not_left_out_of_a_filter(reports: DaemonProcess) -> None:
     with pytest.raises(Failed, match="leave cleanupPlanNames out"):
         chosen(reports, cleanupPlanNames=["x"])

@@ -175,7 +175,11 @@ def test_how_an_analysis_was_made_is_told_of_a_run_and_of_a_store(runs: DaemonPr
         assert service(runs, "getAnalysisStatistics", **meant) == {
             "clangsa": {"version": "clang 19", "failed": 1, "successful": 3, "failedFilePaths": ["/src/bad.c"]}
         }
-    assert service(runs, "getAnalysisInfo", analysisInfoFilter={}) == []
+    (report,) = service(runs, "getRunResults", runIds=[run], limit=1, reportFilter={})
+    assert service(runs, "getAnalysisInfo", analysisInfoFilter={"reportId": report["reportId"]}) == [info]
+    for nothing in ({}, {"reportId": 10**6}):
+        assert service(runs, "getAnalysisInfo", analysisInfoFilter=nothing) == []
+    assert service(runs, "getAnalysisInfo", analysisInfoFilter={"runId": run}, offset=1) == []
     assert service(runs, "getFailedFiles", runIds=[run]) == {"/src/bad.c": [{"runName": "two"}]}
     assert service(runs, "getFailedFilesCount", runIds=[]) == 1
 
@@ -228,6 +232,9 @@ def test_runs_are_deleted_when_the_answer_comes(runs: DaemonProcess) -> None:
     assert sorted(names(runs)) == ["Three*", "gone 3", "one", "two"]
     assert service(runs, "removeRun", runId=ids(runs, "gone 3")[0]) is True
     assert service(runs, "removeRun", runFilter={"names": ["gone*"]}) is False
+    stored(runs, "gone 4", 1)
+    assert service(runs, "removeRunResults", runIds=ids(runs, "gone 4")) is True
+    assert service(runs, "removeRunResults", runIds=[]) is True
     assert sorted(names(runs)) == ["Three*", "one", "two"]
 
 
