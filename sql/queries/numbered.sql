@@ -1,12 +1,5 @@
 -- Runs, stores and files by their numbers, as CodeChecker's clients name them.
 
--- fragment: analyzers_of_store
-coalesce((
-    SELECT jsonb_agg(jsonb_build_object(
-               'name', a.analyzer, 'version', a.version, 'successful', a.successful, 'failed', a.failed,
-               'failed_sources', a.failed_sources) ORDER BY a.analyzer)
-    FROM store_analyzer a WHERE a.product_id = s.product_id AND a.store_id = s.id), '[]'::jsonb) AS analyzers
-
 -- fragment: runs_that_fit
 -- What is asked of a run r and its last store s; NULL asks nothing.
 FROM run r
@@ -23,7 +16,7 @@ SELECT run.*
 FROM (
     SELECT r.id, r.name, coalesce(s.stored_at, r.created_at) AS stored_at, s.tag, s.description, s.client_version,
            s.duration, coalesce(s.counts, '{}') AS counts,
-           -- use: analyzers_of_store
+           -- use: runs.analyzers_of_store
     -- use: runs_that_fit
 ) run
 ORDER BY
@@ -72,7 +65,7 @@ AND (:stored_before::timestamptz IS NULL OR s.stored_at <= :stored_before)
 -- name: page_of_stores
 -- The newest first.
 SELECT s.id, s.run_id, r.name AS run, s.stored_at, s.tag, s.username, s.description, s.client_version, s.command,
-       -- use: analyzers_of_store
+       -- use: runs.analyzers_of_store
 -- use: stores_that_fit
 ORDER BY s.stored_at DESC, s.id DESC
 LIMIT :limit OFFSET :offset;

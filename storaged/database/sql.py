@@ -1,6 +1,7 @@
 """Named queries from files: `-- name: claim_job` starts one, `:node` names a parameter.
 
-`-- fragment: name` starts a piece of SQL that queries below it put in by a line `-- use: name`.
+`-- fragment: name` starts a piece of SQL that queries below it put in by a line `-- use: name`, those of other files by
+`-- use: file.name`.
 """
 
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 _NAME = re.compile(r"^-- (name|fragment): *(\w+)\s*$", re.MULTILINE)
-_USE = re.compile(r"^ *-- use: *(\w+)$", re.MULTILINE)
+_USE = re.compile(r"^ *-- use: *(?:(\w+)\.)?(\w+)$", re.MULTILINE)
 # A parameter; not a cast (`::text`), not what stands in a literal or a comment.
 _PARAMETER = re.compile(r"'(?:[^']|'')*'|--[^\n]*|(?<![:\w]):([a-z_][a-z0-9_]*)")
 
@@ -102,29 +103,44 @@ def sql_folder() -> Path:
 
 
 def parse_queries(text: str) -> dict[str, Query]:
-    """All named queries of one file's text."""
-    pieces = _NAME.split(text)[1:]
-    fragments: dict[str, str] = {}
-    queries = {}
-    for kind, name, body in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True):
-        whole = _USE.sub(lambda use: fragments[use[1]], body)
-        if kind == "fragment":
-            fragments[name] = whole.strip()
-        else:
-            queries[name] = _parse(name, whole)
-    return queries
+    """All named queries of one file's text; raises KeyError for a fragment that is not there."""
+    pieces, _ = _pieces(text)
+    return {name: _parse(name, body) for name, body in pieces.items()}
 
 
 @cache
 def load_queries(file: str) -> Mapping[str, Query]:
     """The queries of `sql/queries/<file>.sql`."""
-    return parse_queries((sql_folder() / "queries" / f"{file}.sql").read_text(encoding="utf-8"))
+    return parse_queries(_read(file))
 
 
 def like_pattern(glob: str) -> str:
     """`*` as LIKE's `%`, everything else as it stands."""
     escaped = re.sub(r"([\\%_])", r"\\\1", glob)
     return escaped.replace("*", "%")
+
+
+def _read(file: str) -> str:
+    return (sql_folder() / "queries" / f"{file}.sql").read_text(encoding="utf-8")
+
+
+@cache
+def _fragments(file: str) -> Mapping[str, str]:
+    return _pieces(_read(file))[1]
+
+
+def _pieces(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The bodies of queries and of fragments by their names, with the fragments that they use put in."""
+    parts = _NAME.split(text)[1:]
+    queries: dict[str, str] = {}
+    fragments: dict[str, str] = {}
+    for kind, name, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        whole = _USE.sub(lambda use: (_fragments(use[1]) if use[1] else fragments)[use[2]], body)
+        if kind == "fragment":
+            fragments[name] = whole.strip()
+        else:
+            queries[name] = whole
+    return queries, fragments
 
 
 def _parse(name: str, body: str) -> Query:

@@ -13,6 +13,7 @@ from typing import Final
 FOLDER: Final = Path(__file__).parent / "idl"
 SCALARS: Final = frozenset({"bool", "i16", "i32", "i64", "string"})
 VOID: Final = "void"
+_NUMBER: Final = re.compile(r"-?[0-9]+")
 _TOKEN: Final = re.compile(r'//[^\n]*|\s+|("[^"\n]*"|-?\d+|[\w.]+|[{}()<>,:=])')
 
 
@@ -74,6 +75,8 @@ def parse_into(interface: Interface, text: str) -> None:
             tokens.take()
             continue
         name = tokens.take()
+        if name in interface.enums or name in interface.structs or name in interface.services:
+            raise IdlError(f"{name!r} is defined twice")
         tokens.expect("{")
         if word == "enum":
             interface.enums[name] = dict(_enum(tokens))
@@ -105,6 +108,12 @@ class _Tokens:
         if token != wanted:
             raise IdlError(f"{token!r} where {wanted!r} should be")
 
+    def number(self) -> int:
+        token = self.take()
+        if not _NUMBER.fullmatch(token):
+            raise IdlError(f"{token!r} where a number should be")
+        return int(token)
+
     def skip(self, token: str) -> bool:
         """Take the token if it is the next."""
         if self._left and self._left[-1] == token:
@@ -128,13 +137,13 @@ def _enum(tokens: _Tokens) -> Iterator[tuple[str, int]]:
     while not tokens.skip("}"):
         name = tokens.take()
         tokens.expect("=")
-        yield name, int(tokens.take())
+        yield name, tokens.number()
         tokens.skip(",")
 
 
 def _fields(tokens: _Tokens, end: str) -> Iterator[Field]:
     while not tokens.skip(end):
-        number = int(tokens.take())
+        number = tokens.number()
         tokens.expect(":")
         kind = _type(tokens)
         yield Field(number, tokens.take(), kind)

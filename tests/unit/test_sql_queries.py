@@ -26,6 +26,14 @@ def test_a_file_holds_several_queries() -> None:
     assert parse_queries("-- name: one\nSELECT 1;\n-- name: two\nSELECT 2;").keys() == {"one", "two"}
 
 
+def test_a_fragment_of_another_file_is_named_with_its_file() -> None:
+    whole = parse_queries("-- name: q\nSELECT\n    -- use: runs.run_columns\nFROM run r, store s")["q"].text
+    assert whole.startswith("SELECT\nr.name, r.created_at, ")
+    for nothing in ("runs.nothing", "run_columns"):
+        with pytest.raises(KeyError):
+            parse_queries(f"-- name: q\nSELECT 1\n-- use: {nothing}")
+
+
 def test_a_fragment_is_put_into_the_queries_that_use_it_and_is_none_itself() -> None:
     text = "-- fragment: part\nAND a = :a\n-- name: q\nSELECT :b WHERE true\n  -- use: part\nLIMIT 1"
     queries = parse_queries(text)
