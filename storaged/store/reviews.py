@@ -64,9 +64,6 @@ class RuleOrder:
     descending: bool = True
 
 
-NEWEST_FIRST = RuleOrder()
-
-
 @dataclass(frozen=True, slots=True)
 class RuleCursor:
     """Where the next page begins: behind the rule of this hash, made then."""
@@ -85,8 +82,8 @@ async def set_rule(
     author: str | None = None,
 ) -> None:
     """Make this the rule of the hash as of now; one that says the same already stays as it is."""
-    said = {"status": str(status), "message": message, "author": author, "at": None}
-    await QUERIES["set_rule"].execute(conn, product=product, **hash_columns(report_hash), **said)
+    said = _said(status, message, author)
+    await QUERIES["set_rule"].execute(conn, product=product, **hash_columns(report_hash), **said, at=None)
 
 
 async def set_rules(conn: Connection, product: ProductId, rules: Iterable[Rule]) -> None:
@@ -95,9 +92,7 @@ async def set_rules(conn: Connection, product: ProductId, rules: Iterable[Rule])
         {
             "product": product,
             **hash_columns(rule.report_hash),
-            "status": str(rule.status),
-            "message": rule.message,
-            "author": rule.author,
+            **_said(rule.status, rule.message, rule.author),
             "at": rule.reviewed_at,
         }
         for rule in rules
@@ -180,6 +175,10 @@ def _conditions(where: RuleFilter) -> dict[str, Any]:
         "statuses": [str(status) for status in where.statuses] or None,
         "authors": [like_pattern(text) for text in where.authors] or None,
     }
+
+
+def _said(status: ReviewStatus, message: str, author: str | None) -> dict[str, Any]:
+    return {"status": str(status), "message": message, "author": author}
 
 
 def _rule(row: Any) -> Rule:

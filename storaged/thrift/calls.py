@@ -23,12 +23,9 @@ class Call:
     """A request on its way to a handler."""
 
     request: web.Request
-    service: str
     method: str
     # The product of the URL; None in calls to the server itself.
     routed: Product | None
-    # The client's version of the API, not newer than ours.
-    minor: int
 
     @property
     def services(self) -> Services:
@@ -69,6 +66,5 @@ class Streamed:
 
 # Arguments as they stand in a message, to their values in the order of the interface, None for what did not come.
 Arguments = Callable[[Any], list[Any]]
-
 
 Methods = Mapping[str, Handled | Streamed]

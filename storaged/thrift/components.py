@@ -10,7 +10,7 @@ from storaged.thrift import structs
 from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.faults import Refused
 from storaged.thrift.structs import ErrorCode
-from storaged.thrift.values import WRITTEN_TEXT
+from storaged.thrift.values import LONGER_TEXT
 
 # All files that no component has. It is in no table, and can be neither changed nor removed.
 OTHER: Final = "Other (auto-generated)"
@@ -31,7 +31,7 @@ async def add_source_component(call: Call, name: str, value: str, description: s
     """Add a component, or change the one of this name."""
     _check_name(name)
     for text, field in ((value, "value"), (description or "", "description")):
-        read_object(WRITTEN_TEXT, text, field)
+        read_object(LONGER_TEXT, text, field)
     async with call.services.engine.connect() as conn:
         await components.set_component(conn, call.product.id, Component(name, value, description))
     return True

@@ -3,7 +3,6 @@
 CodeChecker's client prints the message of either form and ends with 1.
 """
 
-from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -43,13 +42,12 @@ CODES: dict[type[errors.StoragedError], ErrorCode] = {
 class Refused(Exception):
     """A handler's answer that is an error; where the method throws RequestFailed it has this code."""
 
-    def __init__(self, message: str, code: ErrorCode = ErrorCode.GENERAL, extra: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, code: ErrorCode = ErrorCode.GENERAL) -> None:
         super().__init__(message)
         self.code = code
-        self.extra = extra
 
     def struct(self) -> structs.RequestFailed:
-        return {"errorCode": self.code, "message": str(self), "extraInfo": list(self.extra)}
+        return {"errorCode": self.code, "message": str(self), "extraInfo": []}
 
 
 class ApplicationFault(IntEnum):
@@ -57,7 +55,6 @@ class ApplicationFault(IntEnum):
 
     UNKNOWN = 0
     UNKNOWN_METHOD = 1
-    INVALID_MESSAGE_TYPE = 2
     INTERNAL_ERROR = 6
     PROTOCOL_ERROR = 7
 

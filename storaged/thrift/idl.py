@@ -54,7 +54,6 @@ class Interface:
 
     enums: dict[str, dict[str, int]] = field(default_factory=dict)
     structs: dict[str, tuple[Field, ...]] = field(default_factory=dict)
-    exceptions: set[str] = field(default_factory=set)
     services: dict[str, dict[str, Method]] = field(default_factory=dict)
 
 
@@ -82,8 +81,6 @@ def parse_into(interface: Interface, text: str) -> None:
             interface.enums[name] = dict(_enum(tokens))
         elif word in {"struct", "exception"}:
             interface.structs[name] = tuple(_fields(tokens, "}"))
-            if word == "exception":
-                interface.exceptions.add(name)
         elif word == "service":
             interface.services[name] = _service(tokens)
         else:

@@ -10,7 +10,7 @@ from storaged.store.reviews import Rule, RuleFilter, RuleOrder, RuleSort
 from storaged.thrift import structs
 from storaged.thrift.calls import NOBODY, Call, Handled, Methods
 from storaged.thrift.structs import Order, ReviewStatus, ReviewStatusRuleSortType
-from storaged.thrift.values import HASH_TEXT, REVIEW_TEXT, time_text
+from storaged.thrift.values import HASH_TEXT, WRITTEN_TEXT, time_text
 
 STATUSES: Final = {status: ReviewStatus[status.name] for status in Status}
 FROM_STATUSES: Final = {their: ours for ours, their in STATUSES.items()}
@@ -25,7 +25,7 @@ SORTS: Final = {
 
 async def add_review_status_rule(call: Call, report_hash: str, status: ReviewStatus, message: str | None) -> bool:
     """Of all reports with the hash, also those to come; it takes the place of the one before."""
-    named, why = read_object(HASH_TEXT, report_hash, "reportHash"), read_object(REVIEW_TEXT, message or "", "message")
+    named, why = read_object(HASH_TEXT, report_hash, "reportHash"), read_object(WRITTEN_TEXT, message or "", "message")
     async with call.services.engine.connect() as conn:
         await reviews.set_rule(conn, call.product.id, named, FROM_STATUSES[status], why)
     return True
@@ -33,7 +33,7 @@ async def add_review_status_rule(call: Call, report_hash: str, status: ReviewSta
 
 async def change_review_status(call: Call, report_id: int, status: ReviewStatus, message: str | None) -> bool:
     """As a rule for the report's hash: what CodeChecker sets on one row is lost with the next store."""
-    why, product = read_object(REVIEW_TEXT, message or "", "message"), call.product
+    why, product = read_object(WRITTEN_TEXT, message or "", "message"), call.product
     async with call.services.engine.begin() as conn:
         report = await reports.get_report(conn, product.id, product.endpoint, report_id)
         await reviews.set_rule(conn, product.id, report["report_hash"], FROM_STATUSES[status], why)

@@ -19,7 +19,7 @@ from storaged.thrift.faults import Refused
 from storaged.thrift.reviews import FROM_STATUSES, review_data
 from storaged.thrift.runs import run_choice
 from storaged.thrift.structs import CommentKind
-from storaged.thrift.values import HASH_TEXT, REVIEW_TEXT, WRITTEN_TEXT, time_of_text
+from storaged.thrift.values import HASH_TEXT, LONGER_TEXT, time_of_text
 
 
 async def export_data(call: Call, run_filter: structs.RunFilter | None) -> structs.ExportData:
@@ -62,7 +62,7 @@ def _comment(report_hash: str, comment: structs.CommentData) -> ReportComment:
     return ReportComment(
         id=0,
         author=_author(comment.get("author")),
-        message=read_object(WRITTEN_TEXT, comment.get("message", ""), f"comments/{report_hash}/message"),
+        message=read_object(LONGER_TEXT, comment.get("message", ""), f"comments/{report_hash}/message"),
         by_system=comment.get("kind") is CommentKind.SYSTEM,
         created_at=time_of_text(comment.get("createdAt", "")),
     )
@@ -74,7 +74,7 @@ def _rule(report_hash: str, review: structs.ReviewData) -> Rule:
     return Rule(
         report_hash=read_object(HASH_TEXT, report_hash, "reviewData"),
         status=FROM_STATUSES[review["status"]],
-        message=read_object(REVIEW_TEXT, review.get("comment", ""), f"reviewData/{report_hash}/comment"),
+        message=read_object(LONGER_TEXT, review.get("comment", ""), f"reviewData/{report_hash}/comment"),
         author=_author(review.get("author")),
         reviewed_at=time_of_text(review.get("date", "")),
     )

@@ -12,9 +12,10 @@ from storaged.store.numbered import Extent
 from storaged.thrift import structs
 from storaged.thrift.faults import Refused
 
-# What people write: reviews (with the native limit), and comments and components, of which CodeChecker knows no end.
-REVIEW_TEXT: Final[TypeAdapter[str]] = TypeAdapter(LongText)
-WRITTEN_TEXT: Final[TypeAdapter[str]] = TypeAdapter(Annotated[str, StringConstraints(max_length=100_000)])
+# What people write, as by the native API.
+WRITTEN_TEXT: Final[TypeAdapter[str]] = TypeAdapter(LongText)
+# What comes from other servers, of which a comment on a change quotes two texts; and patterns of components.
+LONGER_TEXT: Final[TypeAdapter[str]] = TypeAdapter(Annotated[str, StringConstraints(max_length=200_000)])
 HASH_TEXT: Final[TypeAdapter[str]] = TypeAdapter(Text)
 # As much as one call answers with; its clients go on with the next page when it is full.
 MAX_QUERY_SIZE: Final = 500
