@@ -155,7 +155,11 @@ def _sequence(name: str, element: Shape) -> Shape:
     def write(items: Any) -> bytes:
         return b'["%b",%b]' % (element.tag.encode(), b",".join([b"%d" % len(items), *map(element.write, items)]))
 
-    return Shape(TAGS[name], read, write)
+    def write_strings(items: Any) -> bytes:
+        # At once: each text by itself takes a kilobyte until the whole list is written.
+        return orjson.dumps([element.tag, len(items), *items])
+
+    return Shape(TAGS[name], read, write_strings if element.tag == "str" else write)
 
 
 def _items(name: str, element: Shape, value: Any) -> list[Any]:
