@@ -53,7 +53,7 @@ async def read_asked(
     asked = report_filter or {}
     runs, tags, at = list(run_ids or ()), list(asked.get("runTag") or ()), asked.get("openReportsDate")
     diff = None
-    if compared and (compared.get("runIds") or compared.get("runTag") or compared.get("openReportsDate")):
+    if compared and compares(compared):
         base = await numbered.side_of(conn, product.id, runs, tags, time_or_none(at))
         diff = difference(
             DIFF_SETS[compared.get("diffType", DiffType.NEW)], base, await _new_side(conn, product, compared)
@@ -72,6 +72,11 @@ async def read_asked(
         ),
         diff,
     )
+
+
+def compares(compared: structs.CompareData) -> bool:
+    """Whether it has another side."""
+    return bool(compared.get("runIds") or compared.get("runTag") or compared.get("openReportsDate"))
 
 
 async def _new_side(conn: Connection, product: Product, compared: structs.CompareData) -> Any:

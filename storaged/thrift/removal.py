@@ -14,7 +14,7 @@ from storaged.store import numbered, reports, runs
 from storaged.thrift import structs
 from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.faults import Refused
-from storaged.thrift.filters import read_asked
+from storaged.thrift.filters import compares, read_asked
 from storaged.thrift.runs import run_choice
 from storaged.thrift.structs import ErrorCode
 from storaged.thrift.tasks import until_ended
@@ -52,7 +52,12 @@ async def remove_run_reports(
     report_filter: structs.ReportFilter | None,
     compared: structs.CompareData | None,
 ) -> bool:
-    """Delete reports; when they come again they are new. What they shared with others is swept later."""
+    """Delete reports; when they come again they are new. What they shared with others is swept later.
+
+    Raises Refused where nothing says which: all of the product would be meant.
+    """
+    if not run_ids and not any((report_filter or {}).values()) and not compares(compared or {}):
+        raise Refused("The call names no runs and no reports: all would be deleted.")
     product = call.product.id
     async with call.services.engine.begin() as conn:
         asked = await read_asked(conn, call.product, run_ids, report_filter, compared)

@@ -367,6 +367,17 @@ def test_reports_can_be_deleted_and_the_run_counts_what_is_left(reports: DaemonP
     service(reports, "removeRun", runFilter={"names": ["thinned"]})
 
 
+def test_a_call_that_asks_nothing_deletes_no_report(reports: DaemonProcess) -> None:
+    before = chosen(reports)
+    for nothing in (
+        {},
+        {"runIds": [], "reportFilter": {"checkerName": [], "isUnique": False}, "cmpData": {"diffType": 1}},
+    ):
+        with pytest.raises(Failed, match="all would be deleted"):
+            service(reports, "removeRunReports", **nothing)
+    assert chosen(reports) == before != []
+
+
 def test_a_report_that_is_not_there_is_told(reports: DaemonProcess) -> None:
     for name in ("getReport", "getReportDetails"):
         with pytest.raises(Failed, match="has no report 1000000"):
