@@ -168,19 +168,15 @@ ORDER BY a.analyzer;
 SELECT run_id FROM report WHERE product_id = :product AND id = :report;
 
 -- name: files_of_reports
--- The number of each file that a report names: of its content when the report was last seen in it (as sources_of_report
--- has it).
+-- The number of each file that a report names: of its content when the report was last seen in it.
 SELECT r.id AS report, f.path, seen.id AS number
 FROM report r
 LEFT JOIN report_path p ON :details::boolean AND p.product_id = r.product_id AND p.report_id = r.id
 CROSS JOIN LATERAL (SELECT DISTINCT n.id FROM unnest(array_append(p.files, r.file_id)) AS n (id)) named
 JOIN file f ON f.product_id = r.product_id AND f.id = named.id
 CROSS JOIN LATERAL (
-    SELECT rf.id FROM run_file rf
-    WHERE rf.product_id = r.product_id AND rf.run_id = r.run_id AND rf.file_id = named.id
-      AND (r.status NOT IN ('resolved', 'off', 'unavailable') OR rf.since < r.status_by)
-    ORDER BY rf.since DESC
-    LIMIT 1) seen
+    -- use: reports.last_seen
+) seen
 WHERE r.product_id = :product AND r.id = ANY (:reports::bigint[]);
 
 -- name: contents_of_files

@@ -224,10 +224,18 @@ FROM run
 WHERE run.product_id = :product AND run.id = ANY (:runs::bigint[])
   AND s.product_id = run.product_id AND s.id = run.last_store;
 
+-- fragment: last_seen
+-- The content of a file `named` in which a report r was last seen: the run's newest one, or, for a report that is gone, the
+-- newest from before the store that closed it.
+SELECT rf.id, rf.content_hash FROM run_file rf
+WHERE rf.product_id = r.product_id AND rf.run_id = r.run_id AND rf.file_id = named.id
+  AND (r.status NOT IN ('resolved', 'off', 'unavailable') OR rf.since < r.status_by)
+ORDER BY rf.since DESC
+LIMIT 1
+
 -- name: sources_of_report
--- The files that a report names with what they held when it was last seen in them: the run's newest content of each,
--- or, for a report that is closed, the newest from before the store that closed it. The report's own file comes first,
--- then the smallest; of those that come when `size_limit` bytes are full there is the size alone.
+-- The files that a report names with what they held when it was last seen in them. The report's own file comes first, then
+-- the smallest; of those that come when `size_limit` bytes are full there is the size alone.
 SELECT sized.path, sized.size, CASE WHEN sized.total <= :size_limit::bigint THEN c.data END AS data
 FROM (
     SELECT f.path, c.size, c.hash, sum(c.size) OVER (ORDER BY named.id <> r.file_id, c.size, f.path) AS total
@@ -236,11 +244,8 @@ FROM (
     CROSS JOIN LATERAL (SELECT DISTINCT n.id FROM unnest(array_append(p.files, r.file_id)) AS n (id)) named
     JOIN file f ON f.product_id = r.product_id AND f.id = named.id
     LEFT JOIN LATERAL (
-        SELECT rf.content_hash FROM run_file rf
-        WHERE rf.product_id = r.product_id AND rf.run_id = r.run_id AND rf.file_id = named.id
-          AND (r.status NOT IN ('resolved', 'off', 'unavailable') OR rf.since < r.status_by)
-        ORDER BY rf.since DESC
-        LIMIT 1) seen ON true
+        -- use: last_seen
+    ) seen ON true
     LEFT JOIN content c ON c.product_id = r.product_id AND c.hash = seen.content_hash
     WHERE r.product_id = :product AND r.id = :report
 ) sized

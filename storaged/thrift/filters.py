@@ -8,7 +8,7 @@ from typing import Any, Final
 from storaged.database.sql import Connection
 from storaged.model import DetectionStatus, RunId, StoreId
 from storaged.store import components, numbered
-from storaged.store.diffs import Difference, DiffSet, difference
+from storaged.store.diffs import Difference, DiffSet, Side, difference
 from storaged.store.numbered import RunChoice
 from storaged.store.products import Product
 from storaged.store.reports import FilesOf, ReportFilter
@@ -79,7 +79,7 @@ def compares(compared: structs.CompareData) -> bool:
     return bool(compared.get("runIds") or compared.get("runTag") or compared.get("openReportsDate"))
 
 
-async def _new_side(conn: Connection, product: Product, compared: structs.CompareData) -> Any:
+async def _new_side(conn: Connection, product: Product, compared: structs.CompareData) -> Side:
     runs, tags, at = compared.get("runIds") or (), compared.get("runTag") or (), compared.get("openReportsDate")
     return await numbered.side_of(conn, product.id, runs, tags, time_or_none(at))
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from storaged.thrift.structs import ErrorCode, Permission
 from tests import apache
 from tests.acceptance.calls import call, get
+from tests.acceptance.conftest import run_sql
 from tests.acceptance.daemons import DaemonProcess, running_daemon
 from tests.acceptance.thrift_calls import Failed, answer_of, ask, method_of, path_of, post
 
@@ -146,6 +147,14 @@ def test_who_sends_more_than_any_call_may_have_is_answered_before_its_end(databa
         for _ in range(3):
             connection.sendall(b" " * MIB)
         assert b"Tasks has no method 'getTaskWeather'" in connection.recv(1 << 16)
+
+
+def test_a_fault_of_ours_is_told_by_its_kind_and_logged_whole(database_url: str, tmp_path: Path) -> None:
+    with running_daemon(database_url, tmp_path) as daemon:
+        run_sql(database_url, "DROP TABLE source_component")
+        told = refused(daemon, "CodeCheckerService", "getSourceComponents", product="Default")
+        assert (told.fault, str(told)) == (INTERNAL_ERROR, "storaged failed (UndefinedTableError): see its log.")
+        assert "source_component" in daemon.log.read_text()
 
 
 def test_a_client_that_leaves_in_the_middle_of_its_call_does_no_harm(shared_daemon: DaemonProcess) -> None:

@@ -1,7 +1,6 @@
 """Our interface files beside the package of CodeChecker: field by field, method by method."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import pytest
 
 from storaged.thrift.idl import Field, Type, load_interface
 from tests import apache
-from tests.acceptance.codechecker import EXECUTABLE_VARIABLE
 
 # Run by the interpreter of the package: what its modules say of every enum, struct and method.
 DUMP = """
@@ -57,16 +55,9 @@ print(json.dumps([enums, structs, services]))
 
 
 @pytest.fixture(scope="module")
-def package() -> list[Any]:
-    executable = os.environ.get(EXECUTABLE_VARIABLE)
-    if not executable:
-        reason = f"{EXECUTABLE_VARIABLE} does not name a CodeChecker 6.29.1 executable"
-        if os.environ.get("CI"):
-            pytest.fail(f"{reason}, and the comparison with it is part of CI")
-        pytest.skip(reason)
-    done = subprocess.run(
-        [Path(executable).with_name("python"), "-c", DUMP], capture_output=True, text=True, check=True
-    )
+def package(codechecker_executable: Path) -> list[Any]:
+    command = [codechecker_executable.with_name("python"), "-c", DUMP]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: list[Any] = json.loads(done.stdout)
     return found
 
