@@ -53,6 +53,7 @@ async def get_missing_hashes(call: Call, hashes: list[str] | None) -> list[str]:
 
 async def get_missing_blame_hashes(call: Call, _hashes: list[str] | None) -> list[str]:
     """None: blame information is not kept, so clients need not gather it."""
+    # Raises for a URL that names none.
     _ = call.product
     return []
 
@@ -83,6 +84,7 @@ async def store_and_wait(call: Call, body: AsyncIterator[bytes], read: Arguments
 
 def _received(call: Call, upload: UploadCall) -> AbstractAsyncContextManager[Spooled]:
     """The upload in the spool, while the block runs."""
+    # Raises for a URL that names none, before anything is read.
     _ = call.product
     settings = call.services.settings
     body = unpacked(upload.text(), packed=settings.max_upload_bytes, limit=settings.max_unpacked_bytes)

@@ -1,15 +1,17 @@
 """Jobs as CodeChecker's clients know them: who submitted one is told of its end without a poll; lists have filters."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from storaged.thrift.structs import TaskStatus, Ternary
-from tests.acceptance.calls import eventually, get, until_ended, until_status
+from tests.acceptance.calls import eventually, get, store, until_ended, until_status
 from tests.acceptance.conftest import run_sql
 from tests.acceptance.daemons import DaemonProcess
 from tests.acceptance.thrift_calls import Failed, ask
+from tests.acceptance.uploads import one_report
 
 ELSEWHERE = "127.0.0.2"
 # Shorter than an answer is held, longer than an answer at once takes.
@@ -108,6 +110,24 @@ def test_a_job_that_waits_shows_no_heartbeat_that_could_be_old(
         assert ask(shared_daemon, "Tasks", "cancelTask", token=letter * 64) is True
     assert told["status"] == TaskStatus.ENQUEUED
     assert "lastHeartbeatEpoch" not in told
+
+
+def test_a_deletion_of_a_run_that_is_cancelled_is_told(shared_daemon: DaemonProcess, shared_database_url: str) -> None:
+    until_ended(shared_daemon, store(shared_daemon, "line", one_report()))
+    run_sql(shared_database_url, LINE, "f")
+    with ThreadPoolExecutor(1) as pool:
+        asked = {"product": "Default", "runFilter": {"names": ["line"]}}
+        answer = pool.submit(ask, shared_daemon, "CodeCheckerService", "removeRun", **asked)  # type: ignore[arg-type]
+        deletions = "/api/v1/jobs?run=line&kind=delete_run"
+        eventually(lambda: bool(get(shared_daemon, deletions)["jobs"]))
+        [deletion] = get(shared_daemon, deletions)["jobs"]
+        for token in (deletion["token"], "f" * 64):
+            assert ask(shared_daemon, "Tasks", "cancelTask", token=token) is True
+        with pytest.raises(
+            Failed, match=f"'line' was not deleted, its job {deletion['token']} has ended as cancelled: "
+        ):
+            answer.result()
+    assert get(shared_daemon, "/api/v1/products/Default/runs/line")["name"] == "line"
 
 
 def test_a_cancelled_job_tells_who_said_what_and_when_as_codechecker_does(shared_daemon: DaemonProcess) -> None:
