@@ -1,6 +1,7 @@
 """The endpoint of CodeChecker's clients: `POST /[product/]v<major>.<minor>/<Service>`, Thrift's JSON protocol.
 
-Whatever happens, the answer is a message of that protocol with status 200, as its clients expect.
+Whatever happens, the answer is a message of that protocol with status 200, as its clients expect; but for requests that
+no endpoint takes (a body with a Content-Encoding, a NUL in the path), which none of these clients sends.
 """
 
 import asyncio
