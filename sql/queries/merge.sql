@@ -133,8 +133,16 @@ WHERE r.product_id = :product AND r.id = ANY (ARRAY(SELECT report_id FROM differ
   AND (r.review_status, r.review_message, r.review_in_source)
       IS DISTINCT FROM (d.review_status, d.review_message, d.review_in_source);
 
+-- name: loop_no_joins
+-- For the rest of the transaction, or until `loop_joins`.
+SELECT set_config('enable_nestloop', 'off', true);
+
+-- name: loop_joins
+SELECT set_config('enable_nestloop', 'on', true);
+
 -- name: insert_reports
--- What came and is not there. A hash that the run knows keeps its time of detection.
+-- What came and is not there. A hash that the run knows keeps its time of detection. It joins all of what came with all of
+-- what was staged, so it is to be planned without loops: rows of a lease that is newer than the statistics are taken for one.
 WITH inserted AS (
     INSERT INTO report (product_id, checker_id, run_id, report_hash, path_hash, file_id, line, "column", status_by,
                         status, path_length, detected_at, message, foreign_hash, annotations, review_status,
@@ -193,33 +201,39 @@ JOIN verdict v ON v.id = gone.checker_id
 WHERE r.product_id = :product AND r.id = gone.id
   AND r.status <> v.status;
 
+-- fragment: content_of_file
+-- The content of a staged file s, if it is there. Rows of a lease that is newer than the statistics are taken for one row:
+-- a scalar subquery is looked up row by row all the same, where a join became a loop over all pairs.
+(SELECT c.hash FROM content c WHERE c.product_id = :product AND c.hash = s.content_hash)
+
 -- name: insert_run_files
 -- The content that each file of the store had, where it is not what the run had of it.
 INSERT INTO run_file (product_id, run_id, file_id, since, content_hash)
 SELECT :product, :run, came.file_id, :store, came.content_hash
 FROM (
-    SELECT DISTINCT ON (s.file_id) s.file_id, c.hash AS content_hash
+    SELECT DISTINCT ON (s.file_id) s.file_id,
+        -- use: content_of_file
+        AS content_hash
     FROM staged_file s
-    LEFT JOIN content c ON c.product_id = :product AND c.hash = s.content_hash
     WHERE s.lease_id = :lease
-    ORDER BY s.file_id, c.hash NULLS LAST
+    ORDER BY s.file_id, content_hash NULLS LAST
 ) came
-LEFT JOIN (
-    SELECT DISTINCT ON (file_id) file_id, content_hash
-    FROM run_file
-    WHERE product_id = :product AND run_id = :run
-    ORDER BY file_id, since DESC
-) had ON had.file_id = came.file_id
-WHERE had.file_id IS NULL OR had.content_hash IS DISTINCT FROM came.content_hash;
+WHERE (
+    SELECT had.content_hash IS NOT DISTINCT FROM came.content_hash
+    FROM run_file had
+    WHERE had.product_id = :product AND had.run_id = :run AND had.file_id = came.file_id
+    ORDER BY had.since DESC
+    LIMIT 1) IS NOT TRUE;
 
 -- name: missing_sources
 -- Files of the store whose content neither came nor was there.
-SELECT DISTINCT s.path
+SELECT min(s.path) AS path
 FROM staged_file s
 WHERE s.lease_id = :lease
-  AND NOT EXISTS (
-      SELECT FROM staged_file o JOIN content c ON c.product_id = :product AND c.hash = o.content_hash
-      WHERE o.lease_id = :lease AND o.file_id = s.file_id)
+GROUP BY s.file_id
+HAVING count(
+    -- use: content_of_file
+) = 0
 ORDER BY 1
 LIMIT :limit;
 

@@ -35,7 +35,7 @@ async def merge_store(
     replaced = await QUERIES["replace_reports"].value(conn, **scope)
     by = {"username": new.username}
     opened = await QUERIES["open_reports"].execute(conn, **scope, **at)
-    inserted = await QUERIES["insert_reports"].value(conn, **scope, **by, **at, lease=lease)
+    inserted = await _insert(conn, {**scope, **by, **at}, lease)
     reviewed = await QUERIES["review_reports"].execute(conn, **scope, **by, stored_at=run.stored_at)
     closed = 0 if new.partial else await _close(conn, new, scope, at)
     await QUERIES["insert_run_files"].execute(conn, **scope, store=store, lease=lease)
@@ -97,6 +97,13 @@ async def _fill_work_tables(conn: Connection, scope: Mapping[str, int], lease: U
     await QUERIES["fill_known"].execute(conn, **scope)
     await conn.execute(QUERIES["index_work_tables"].text)
     return int(await QUERIES["count_incoming"].value(conn))
+
+
+async def _insert(conn: Connection, given: Mapping[str, Any], lease: UUID) -> int:
+    await QUERIES["loop_no_joins"].value(conn)
+    inserted: int = await QUERIES["insert_reports"].value(conn, **given, lease=lease)
+    await QUERIES["loop_joins"].value(conn)
+    return inserted
 
 
 async def _close(conn: Connection, new: NewStore, scope: Mapping[str, int], at: Mapping[str, Any]) -> int:

@@ -300,3 +300,29 @@ async def test_an_index_leads_to_each_report_though_statistics_do_not_know_the_r
         plan = await conn.fetch(f"EXPLAIN {query.text}", *query.arguments(given))
     lines = "\n".join(row[0] for row in plan)
     assert f"Index Scan using {led}" in lines, lines
+
+
+@pytest.mark.parametrize("name", ["insert_reports", "insert_run_files", "missing_sources"])
+async def test_no_join_loops_over_all_pairs_of_rows_though_statistics_do_not_know_the_lease(
+    engine: Engine, name: str
+) -> None:
+    """As after the stores of others: the planner takes what is staged now for one row, if any."""
+    query, staged = merge.QUERIES[name], [Found(f"bug {number}", file=f"/src/{number}.cpp") for number in range(3000)]
+    async with engine.connect() as conn:
+        for table in ("staged_report", "staged_file"):
+            await conn.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+        others = await stage(engine, staged)
+        await conn.execute("ANALYZE staged_report, staged_file")
+        await merge.sweep_lease(conn, others)
+    lease = await stage(engine, staged[:100])
+    given = {"product": 1, "run": 1, "store": 1, "lease": lease, "limit": 10, "username": None}
+    async with engine.begin() as conn:
+        await conn.execute(merge.QUERIES["create_work_tables"].text)
+        await merge.QUERIES["fill_incoming"].execute(conn, product=1, run=1, lease=lease)
+        await conn.execute(merge.QUERIES["index_work_tables"].text)
+        if name == "insert_reports":
+            await merge.QUERIES["loop_no_joins"].value(conn)
+        values = [({**given, "stored_at": datetime.now(UTC)})[key] for key in query.parameters]
+        plan = await conn.fetch(f"EXPLAIN {query.text}", *values)
+    lines = "\n".join(row[0] for row in plan)
+    assert "Nested Loop" not in lines, lines
