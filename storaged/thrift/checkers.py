@@ -11,6 +11,9 @@ from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.structs import CheckerStatusVerificationDetail
 from storaged.thrift.values import some
 
+# The API of the first release whose clients know of runs that do not tell which checkers were on (CodeChecker 6.29).
+UNKNOWN_SINCE: Final = 74
+
 
 async def get_verification_details(
     call: Call, run_ids: list[int] | None, report_filter: structs.ReportFilter | None
@@ -30,7 +33,9 @@ async def get_verification_details(
     for row in [*verdicts, *(row for row in named if row["checker"] is not None)]:
         key = row["analyzer"], row["checker"]
         if key not in found:
-            found[key] = _blank(*key, severities, unknown)
+            found[key] = _blank(*key, severities)
+            if call.minor >= UNKNOWN_SINCE:
+                found[key]["unknown"] = unknown
     _enter(found, verdicts, named)
     return dict(enumerate((found[key] for key in sorted(found)), start=1))
 
@@ -47,7 +52,7 @@ async def get_checker_doc(_call: Call, _checker: str | None) -> str:
     return ""
 
 
-def _blank(analyzer: str, checker: str, severities: Severities, unknown: list[int]) -> CheckerStatusVerificationDetail:
+def _blank(analyzer: str, checker: str, severities: Severities) -> CheckerStatusVerificationDetail:
     return {
         "checkerName": checker,
         "analyzerName": analyzer,
@@ -56,7 +61,6 @@ def _blank(analyzer: str, checker: str, severities: Severities, unknown: list[in
         "disabled": [],
         "closed": 0,
         "outstanding": 0,
-        "unknown": unknown,
     }
 
 

@@ -22,6 +22,8 @@ from storaged.thrift.reviews import STATUSES as STATUSES_OF_REVIEWS
 from storaged.thrift.structs import DiffType, Order, SortType
 from storaged.thrift.values import DETECTION, extent_of, time_text
 
+# The API of the first release whose clients know this part of reports (CodeChecker 6.28).
+BLAME_SINCE: Final = 70
 # The number of a file by the report that names it, and its path.
 Numbers = Mapping[tuple[int, str], int]
 # Ours, and which way it goes when CodeChecker's goes up.
@@ -63,7 +65,14 @@ async def get_run_results(
             if len(ids) > extent.limit:
                 lists.remember(key, ids)
             found = await _read_page(conn, product, ids, extent, details=bool(details)) or []
-        return found
+        return _with_blame(found) if details and call.minor >= BLAME_SINCE else found
+
+
+def _with_blame(found: list[structs.ReportData]) -> list[structs.ReportData]:
+    """Who wrote the lines of a report is not kept."""
+    for report in found:
+        report["blameInfo"] = {}
+    return found
 
 
 async def get_report(call: Call, report_id: int) -> structs.ReportData:
@@ -171,7 +180,6 @@ def _report_data(row: Any, numbers: Numbers, *, details: bool) -> structs.Report
         found["fixedAt"] = time_text(row["fixed_at"])
     if details:
         found["details"] = _details(row, numbers)
-        found["blameInfo"] = {}
     return found
 
 

@@ -100,6 +100,20 @@ def test_a_report_comes_with_all_that_is_known_of_it(reports: DaemonProcess) -> 
     }
 
 
+def test_clients_are_told_what_their_version_knows_of_a_report(reports: DaemonProcess) -> None:
+    told = {
+        version: service(reports, "getRunResults", runIds=[], limit=500, getDetails=True, version=version)
+        for version in ("v6.58", "v6.70", "v6.74")
+    }
+    assert (
+        told["v6.70"]
+        == told["v6.74"]
+        != told["v6.58"]
+        == [{name: report[name] for name in report if name != "blameInfo"} for report in told["v6.74"]]
+    )
+    assert {str(report["blameInfo"]) for report in told["v6.74"]} == {"{}"}
+
+
 def test_a_bug_path_names_its_files_by_path_and_number(reports: DaemonProcess) -> None:
     found = results(reports, "two", getDetails=True, reportFilter={"bugPathLength": {"min": 2}})[0]
     assert found["details"] == service(reports, "getReportDetails", reportId=found["reportId"])

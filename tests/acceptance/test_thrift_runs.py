@@ -201,6 +201,10 @@ def test_checkers_are_told_by_the_runs_that_had_them_and_what_they_found(runs: D
         "outstanding": 3,
     }
     assert found["core.NullDereference"]["disabled"] == two
+    # A client of 6.24 does not know of the last.
+    older = service(runs, "getCheckerStatusVerificationDetails", runIds=two, reportFilter={}, version="v6.58")
+    assert {**found["core.DivideZero"], "unknown": None} in [{**one, "unknown": None} for one in older.values()]
+    assert not any("unknown" in one for one in older.values())
     every = service(runs, "getCheckerStatusVerificationDetails", reportFilter={"isUnique": True})
     divided = next(one for one in every.values() if one["checkerName"] == "core.DivideZero")
     assert (len(divided["enabled"]), divided["outstanding"], divided["closed"]) == (3, 5, 1)
