@@ -6,6 +6,7 @@ from storaged.auth.permissions import Right
 from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.faults import Refused
 from storaged.thrift.structs import (
+    AccessControl,
     ErrorCode,
     HandshakeInformation,
     Permission,
@@ -54,8 +55,8 @@ async def create_link(_call: Call, _provider: str | None) -> str:
 
 
 async def destroy_session(_call: Call) -> bool:
-    """Nobody has a session."""
-    return False
+    """Nobody has a session, so that none is left; True, as CodeChecker without authentication: its client says so."""
+    return True
 
 
 async def get_logged_in_user(_call: Call) -> str:
@@ -72,6 +73,11 @@ async def get_permissions_for_user(
 ) -> list[Permission]:
     """Everybody has all of them, and may manage them."""
     return _in_scope(scope)
+
+
+async def get_access_control(_call: Call) -> AccessControl:
+    """Nobody was given a permission."""
+    return {"globalPermissions": {"user": {}, "group": {}}, "productPermissions": {}}
 
 
 async def has_permission(_call: Call, _permission: Permission, _parameters: str | None) -> bool:
@@ -122,6 +128,7 @@ METHODS: Final[Methods] = {
     "getLoggedInUser": Handled(get_logged_in_user, Right.ANYBODY),
     "getPermissions": Handled(get_permissions, Right.ANYBODY),
     "getPermissionsForUser": Handled(get_permissions_for_user, Right.ANYBODY),
+    "getAccessControl": Handled(get_access_control, Right.ANYBODY),
     "hasPermission": Handled(has_permission, Right.ANYBODY),
     "getPersonalAccessTokens": Handled(get_personal_access_tokens, Right.ANYBODY),
     "newPersonalAccessToken": Handled(new_personal_access_token, Right.ANYBODY),

@@ -33,6 +33,7 @@ class Client:
 
     executable: Path
     home: Path
+    version: str
 
     def cmd(self, server: Server, *arguments: str, product: str | None = None, **variables: str) -> Done:
         """`CodeChecker cmd ...` on the server, or its product; `variables` are set in its environment."""

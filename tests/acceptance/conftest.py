@@ -72,13 +72,21 @@ def _executable(variable: str, version: str) -> Path:
 @pytest.fixture(scope="session")
 def codechecker_client(codechecker_executable: Path, tmp_path_factory: pytest.TempPathFactory) -> Client:
     """CodeChecker's own command line."""
-    return Client(codechecker_executable, tmp_path_factory.mktemp("codechecker-home"))
+    return Client(codechecker_executable, tmp_path_factory.mktemp("codechecker-home"), "6.29.1")
 
 
 @pytest.fixture(scope="session")
 def old_client(tmp_path_factory: pytest.TempPathFactory) -> Client:
     """The command line of CodeChecker 6.24.1; skips where there is none, fails so on CI."""
-    return Client(_executable(OLD_VARIABLE, "6.24.1"), tmp_path_factory.mktemp("old-codechecker-home"))
+    return Client(_executable(OLD_VARIABLE, "6.24.1"), tmp_path_factory.mktemp("old-codechecker-home"), "6.24.1")
+
+
+# Not for the session: all tests of one client would come before those of the other, with a daemon of each module twice.
+@pytest.fixture(scope="module", params=["codechecker_client", "old_client"])
+def each_client(request: pytest.FixtureRequest) -> Client:
+    """CodeChecker's own command line, and then that of 6.24.1."""
+    client: Client = request.getfixturevalue(request.param)
+    return client
 
 
 @pytest.fixture(scope="session")

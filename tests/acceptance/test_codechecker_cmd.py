@@ -23,38 +23,30 @@ def job_of(daemon: DaemonProcess, token: str) -> Any:
     return job
 
 
-def test_products_are_added_listed_and_deleted(codechecker_client: Client, shared_daemon: DaemonProcess) -> None:
+def test_products_are_added_listed_and_deleted(each_client: Client, shared_daemon: DaemonProcess) -> None:
     named = ("--name", "Größe", "--description", "of beasts", "--report-limit", "5", "--sqlite", "zoo.sqlite")
-    assert codechecker_client.cmd(shared_daemon, "products", "add", *named, "zoo").code == 0
+    assert each_client.cmd(shared_daemon, "products", "add", *named, "zoo").code == 0
     native = get(shared_daemon, "/api/v1/products/zoo")
     assert (native["display_name"], native["description"], native["report_limit"]) == ("Größe", "of beasts", 5)
-    listed = codechecker_client.cmd(shared_daemon, "products", "list")
+    listed = each_client.cmd(shared_daemon, "products", "list")
     assert listed.code == 0
     assert "Größe" in listed.out
     assert "Database is up to date." in listed.out
-    again = codechecker_client.cmd(shared_daemon, "products", "add", "--sqlite", "x", "zoo")
+    again = each_client.cmd(shared_daemon, "products", "add", "--sqlite", "x", "zoo")
     assert again.code == 1
     assert "There is a product 'zoo' already." in again.out + again.err
-    assert codechecker_client.cmd(shared_daemon, "products", "del", "zoo").code == 0
+    assert each_client.cmd(shared_daemon, "products", "del", "zoo").code == 0
     assert call(shared_daemon, "GET", "/api/v1/products/zoo").status == 404
 
 
-def test_the_client_of_6_24_has_the_same_products(old_client: Client, shared_daemon: DaemonProcess) -> None:
-    assert old_client.cmd(shared_daemon, "products", "add", "--sqlite", "old.sqlite", "old").code == 0
-    listed = old_client.cmd(shared_daemon, "products", "list", "--output", "json").json
-    assert [product["reportLimit"] for entry in listed for product in entry.values()] == [500_000, 500_000]
-    assert old_client.cmd(shared_daemon, "products", "del", "old").code == 0
-    tokens = old_client.cmd(shared_daemon, "token", "list")
-    assert tokens.code == 1
-    assert "nobody has access tokens" in tokens.out + tokens.err
-    assert call(shared_daemon, "GET", "/api/v1/products/old").status == 404
-
-
-def test_nobody_needs_to_log_in_and_nobody_has_tokens(codechecker_client: Client, shared_daemon: DaemonProcess) -> None:
-    login = codechecker_client.cmd(shared_daemon, "login")
+def test_nobody_needs_to_log_in_and_nobody_has_tokens(each_client: Client, shared_daemon: DaemonProcess) -> None:
+    login = each_client.cmd(shared_daemon, "login")
     assert login.code == 0
     assert "does not require privileged access" in login.out + login.err
-    tokens = codechecker_client.cmd(shared_daemon, "token", "list")
+    assert "Successfully logged out" in each_client.cmd(shared_daemon, "login", "-d").out
+    allowed = each_client.cmd(shared_daemon, "permissions").json
+    assert (allowed["global_permissions"]["user_permissions"], allowed["product_permissions"]) == ({}, {})
+    tokens = each_client.cmd(shared_daemon, "token", "list")
     assert tokens.code == 1
     assert "nobody has access tokens" in tokens.out + tokens.err
 

@@ -174,12 +174,12 @@ COMPONENT = "+*/shelf.cpp\n-*/units.h"
 
 
 def test_codecheckers_own_client_adds_lists_and_deletes_components(
-    codechecker_client: Client, pantry: DaemonProcess, tmp_path: Path
+    each_client: Client, pantry: DaemonProcess, tmp_path: Path
 ) -> None:
     (tmp_path / "component").write_text(COMPONENT)
 
     def client(*arguments: str) -> Done:
-        return codechecker_client.cmd(pantry, "components", *arguments, product="Default")
+        return each_client.cmd(pantry, "components", *arguments, product="Default")
 
     assert client("add", "-i", str(tmp_path / "component"), "shelf").code == 0
     listed = client("list", "-o", "json").json
@@ -239,14 +239,14 @@ def test_what_cannot_be_imported_is_told_and_nothing_is(pantry: DaemonProcess, d
 
 
 def test_codecheckers_own_client_suppresses_exports_and_imports(
-    codechecker_client: Client, pantry: DaemonProcess, tmp_path: Path
+    each_client: Client, pantry: DaemonProcess, tmp_path: Path
 ) -> None:
     one = report(pantry)
     name = Path(one["file"]).name
     (tmp_path / "suppress").write_text(f"{one['report_hash']}||{name}||never so||false_positive\n")
 
     def client(*arguments: str) -> Done:
-        done = codechecker_client.cmd(pantry, *arguments, product="Default")
+        done = each_client.cmd(pantry, *arguments, product="Default")
         assert done.code == 0, done.err + done.out
         return done
 
