@@ -1,6 +1,7 @@
 """Where the daemon is, `[scheme://][user:password@]host[:port][/prefix]/Product`, and whom its TLS trusts."""
 
 import os
+import re
 import shlex
 from dataclasses import dataclass, fields
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -10,6 +11,8 @@ from .errors import Usage
 DEFAULT_URL = "localhost:8001/Default"
 DEFAULT_PORT = 8001
 URL_VARIABLE = "STORAGED_URL"
+# A command of storectl in a text, to be copied.
+_SUGGESTED = re.compile(r"`(storectl [^`\n]+)`")
 YES, NO = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 
 
@@ -63,6 +66,10 @@ class Address:
             if value and value != getattr(before, field.name):
                 options += [f"--{field.name.replace('_', '-')}", *([] if value is True else [value])]
         return "".join(f" {shlex.quote(option)}" for option in options)
+
+    def lead_here(self, text: str) -> str:
+        """What the daemon says, in which the commands that it suggests carry `flag`."""
+        return _SUGGESTED.sub(lambda command: f"`{command[1]}{self.flag}`", text)
 
     @property
     def _shown(self) -> str:

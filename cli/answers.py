@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from urllib3 import exceptions
 
+from .address import Address
 from .errors import InsecureConnection, NotADaemon, Refused, StorectlError, Unavailable, UnknownHost, Unreachable
 from .retries import read_retry_after
 
@@ -35,8 +36,9 @@ class Answer(Protocol):
     def data(self) -> bytes: ...
 
 
-def read_answer(base: str, answer: Answer) -> Any:
+def read_answer(address: Address, answer: Answer) -> Any:
     """The JSON of a good answer, None where it has no content; raises the error that fits any other."""
+    base = address.base
     if answer.status in range(300, 400):
         raise NotADaemon(f"{base} sends elsewhere, to {answer.headers.get('Location')}. Give that address as --url.")
     if answer.status == HTTPStatus.NO_CONTENT:
@@ -47,6 +49,7 @@ def read_answer(base: str, answer: Answer) -> Any:
             raise _not_a_daemon(base, answer)
         return content
     text = _problem_text(content)
+    text = text and address.lead_here(text)
     if text is None and answer.status == HTTPStatus.UNAUTHORIZED:
         raise Refused(f"{base} answers {_status(answer.status)}. {_LOGIN}", answer.status)
     if text is None and answer.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:

@@ -128,7 +128,7 @@ class _Questions:
         except (aiohttp.ClientError, OSError) as error:
             why = str(error) or "it did not answer in time"
             raise Unreachable(f"No answer from {self.address.base}: {why}.") from error
-        return check_job(self.address.base, read_answer(self.address.base, read))
+        return check_job(self.address.base, read_answer(self.address, read))
 
 
 def _tls_error(error: "ClientConnectorCertificateError | ClientSSLError") -> ssl.SSLError:

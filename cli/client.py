@@ -218,7 +218,7 @@ class Client:
             # A connection that was left may be in use yet.
             self._pool.clear()
             raise explain(self.address.base, error, self._proxy) from error
-        return read_answer(self.address.base, answer)
+        return read_answer(self.address, answer)
 
     def _exchange(
         self, method: str, url: str, body: Iterable[bytes] | bytes | None, headers: Mapping[str, str], silence: float

@@ -37,7 +37,7 @@ AS_PATTERN = {
     "checker": ("--checker-name", "{}*"),
     "analyzer": ("--analyzer-name", "{}*"),
     "message": ("--checker-msg", "*{}*"),
-    "file": ("--file", "*{}"),
+    "file": ("--file", "*{}*"),
     "report_hash": ("--report-hash", "{}*"),
 }
 BOUNDS = ("path_length_min", "path_length_max")

@@ -1,5 +1,6 @@
 """Everything that can go wrong, in the words of the domain; knows no HTTP."""
 
+import shlex
 from collections.abc import Sequence
 
 
@@ -67,7 +68,8 @@ class TagNotFound(StoragedError):
     """The run has no store of this tag."""
 
     def __init__(self, product: str, run: str, tag: str) -> None:
-        super().__init__(f"Run {run!r} of product {product!r} has no tag {tag!r}. `storectl history` lists its tags.")
+        lists = f"`storectl history {shlex.quote(run)}` lists its tags."
+        super().__init__(f"Run {run!r} of product {product!r} has no tag {tag!r}. {lists}")
 
 
 class ReportNotFound(StoragedError):

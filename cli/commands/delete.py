@@ -120,7 +120,7 @@ def _wait(client: Client, found: Sequence[JsonObject], deadline: Deadline) -> As
     """Wait for the jobs, and tell of those that have ended."""
     waited = wait_for_each(client, [job["token"] for job in found], deadline)
     for job in filter(has_ended, waited.found):
-        tell("\n".join(_describe(job)))
+        tell(client.address.lead_here("\n".join(_describe(job))))
     return waited
 
 

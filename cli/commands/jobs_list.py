@@ -26,6 +26,7 @@ ANY = "*"
 CONFLICT = 409
 COLUMNS = (
     Column("STATUS", 9),
+    Column("KIND", 5),
     Column("ENQUEUED (UTC)", 16),
     Column("WAITED", 6, right=True),
     Column("TOOK", 6, right=True),
@@ -168,4 +169,4 @@ def _row(job: JsonObject) -> list[object]:
     waited = shown_span(job.get("enqueued_at"), job.get("started_at"))
     took = shown_span(job.get("started_at"), job.get("finished_at"))
     enqueued = to_second(job.get("enqueued_at"))
-    return [job["status"], enqueued, waited, took, job.get("product"), name, job["token"]]
+    return [job["status"], job["kind"], enqueued, waited, took, job.get("product"), name, job["token"]]

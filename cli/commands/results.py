@@ -28,7 +28,12 @@ COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER
 @click.command(cls=RunsFirst)
 @click.argument("others", nargs=-1, metavar="[RUN]...")
 @click.option("-n", "--name", "names", multiple=True, metavar="RUN", help="A run; `*` stands for anything.")
-@click.option("--tag", multiple=True, metavar="TAG", help="As the runs were at the stores with this tag.")
+@click.option(
+    "--tag",
+    multiple=True,
+    metavar="TAG",
+    help="What the runs had at their stores of this tag; statuses as of now.",
+)
 @click.option("--details", is_flag=True, help="With the bug path: events, positions, notes and macro expansions.")
 @status_option
 @filter_options

@@ -7,13 +7,14 @@ import click
 
 from ..address import Address
 from ..client import Client, JsonObject
-from ..notices import tell
+from ..notices import noted_if_empty, tell
 from ..options import output_option, url_option
 from ..render import Column, one_line, tabulate, terminal_width, write_json_list, write_lines
 from ..report_filters import REVIEW_STATUSES
 from ..timestamps import to_minute
 from ..typos import Choice
 
+ANY = "*"
 COLUMNS = (
     Column("REPORT HASH", 32),
     Column("STATUS", 14),
@@ -50,15 +51,32 @@ def review(
     if status is None and not remove:
         if message is not None:
             raise click.UsageError("--message needs --status: why is it what?")
-        _write(client.reviews([("report_hash", text) for text in hashes]), output)
+        found = client.reviews([("report_hash", text) for text in hashes])
+        none = f"No review of {', '.join(hashes)}." if hashes else "There are no reviews."
+        _write(found if output == "json" else noted_if_empty(found, none), output)
     elif not hashes or (status is not None and remove) or (message is not None and remove):
         raise click.UsageError("Name the hashes, and either --status, with a --message if there is one, or --remove.")
     elif remove:
-        for text in hashes:
+        for text in _whole(hashes):
             client.remove_review(text)
             tell(f"Report hash {text} has no review any more.")
     else:
-        _write([client.set_review(text, str(status), message or "") for text in hashes], output)
+        _write([_set(client, text, str(status), message or "") for text in _whole(hashes)], output)
+
+
+def _whole(hashes: Sequence[str]) -> Sequence[str]:
+    """Raises UsageError for a pattern: it would be a review of no report."""
+    for text in hashes:
+        if ANY in text:
+            raise click.UsageError(f"{text!r} is no report hash: a review names it whole, without {ANY}.")
+    return hashes
+
+
+def _set(client: Client, report_hash: str, status: str, message: str) -> JsonObject:
+    found = client.set_review(report_hash, status, message)
+    if next(client.reports([("report_hash", report_hash)]), None) is None:
+        tell(f"No report has the hash {report_hash} now; the review is for those to come. A hash is named whole.")
+    return found
 
 
 def _write(found: Iterable[JsonObject], output: str) -> None:

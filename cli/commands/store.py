@@ -119,7 +119,7 @@ def store(
     if detach:
         _write_token(job, output)
         return
-    tell(name_files(describe_end(job, missing), report_folders))
+    tell(name_files(address.lead_here(describe_end(job, missing)), report_folders))
     _write_job(job, output)
     sys.exit(job_exit_code(job["status"]))
 

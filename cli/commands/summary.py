@@ -51,7 +51,12 @@ NUMBERS = (
 @click.option(
     "--top", type=click.IntRange(1, 1000), default=20, metavar="N", help="With --by file: how many. Default: 20."
 )
-@click.option("--tag", multiple=True, metavar="TAG", help="As the runs were at the stores with this tag.")
+@click.option(
+    "--tag",
+    multiple=True,
+    metavar="TAG",
+    help="What the runs had at their stores of this tag; statuses as of now.",
+)
 @status_option
 @filter_options
 @url_option

@@ -109,7 +109,7 @@ WITH orphan AS MATERIALIZED (
         sequence = sequence + 1
     FROM orphan
     WHERE job.id = orphan.id
-    RETURNING job.id, job.attempt, orphan.was_on, orphan.outcome
+    RETURNING job.id, job.token, job.attempt, orphan.was_on, orphan.outcome
 )
 INSERT INTO job_comment (job_id, who, text)
 SELECT
@@ -124,7 +124,10 @@ SELECT
             WHEN outcome = 'dropped' AND :retry::boolean
                 THEN format(' That was attempt %s of %s.', attempt, :max_attempts::integer)
         END,
-        CASE WHEN outcome = 'dropped' THEN ' `storectl jobs retry` enqueues it again while its upload is kept.' END
+        CASE
+            WHEN outcome = 'dropped'
+                THEN format(' `storectl jobs retry %s` enqueues it again while its upload is kept.', token)
+        END
     )
 FROM rescued
 RETURNING job_id

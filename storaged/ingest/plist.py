@@ -191,7 +191,8 @@ def _malformed_when_not_xml() -> Iterator[None]:
     try:
         yield
     except (etree.XMLSyntaxError, ValueError) as error:  # ValueError: an encoding that it does not know
-        raise Malformed(f"not well-formed XML, or cut off: {error}") from error
+        told = error.msg if isinstance(error, etree.XMLSyntaxError) else error
+        raise Malformed(f"not well-formed XML, or cut off: {told}") from error
 
 
 def _value(element: Any) -> Any:

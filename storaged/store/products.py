@@ -167,8 +167,8 @@ async def remove_product(conn: Connection, endpoint: str) -> list[Token]:
     uses = await QUERIES["count_uses"].row(conn, id=row["id"])
     if uses["runs"] or uses["jobs"]:
         raise ProductInUse(
-            f"Product {endpoint!r} has {uses['runs']} runs and {uses['jobs']} jobs that have not ended. Delete the "
-            "runs and cancel the jobs first, or wait for them."
+            f"Product {endpoint!r} is in use: it has runs ({uses['runs']}) or jobs that have not ended "
+            f"({uses['jobs']}). Delete the runs and cancel the jobs first, or wait for them."
         )
     tokens = [Token(job["token"]) for job in await QUERIES["tokens_with_upload_of_product"].fetch(conn, id=row["id"])]
     await QUERIES["remove_product"].execute(conn, id=row["id"])

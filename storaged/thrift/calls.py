@@ -26,6 +26,8 @@ class Call:
     method: str
     # The product of the URL; None in calls to the server itself.
     routed: Product | None
+    # The minor version of the API that the client speaks.
+    minor: int
 
     @property
     def services(self) -> Services:

@@ -100,7 +100,7 @@ def _operation(request: web.Request, opening: Opening) -> Operation:
     operation = request.app[DISPATCHER].find(service, opening.method)
     if operation is None:
         try:
-            _check_version(request.match_info["version"])
+            _minor(request.match_info["version"])
         except Refused as mismatch:
             raise ApplicationError(str(mismatch)) from None
         raise request.app[DISPATCHER].unknown(service, opening.method)
@@ -109,20 +109,21 @@ def _operation(request: web.Request, opening: Opening) -> Operation:
 
 async def _open_call(request: web.Request, operation: Operation) -> Call:
     """Raises Refused for a version that is not ours, and ProductNotFound."""
-    _check_version(request.match_info["version"])
+    minor = _minor(request.match_info["version"])
     endpoint = request.match_info.get("product")
     routed = None if endpoint is None else await _product(request, endpoint)
-    return Call(request, operation.method.name, routed)
+    return Call(request, operation.method.name, routed, minor)
 
 
-def _check_version(version: str) -> None:
-    """Raises Refused for a version of the client's API that is not ours."""
+def _minor(version: str) -> int:
+    """The minor version of the client's API; raises Refused for one that is not ours."""
     match = VERSION.fullmatch(version)
     if match is None or int(match[1]) != MAJOR or int(match[2]) > MINOR:
         raise Refused(
             f"The client speaks the API {version}, this server v{MAJOR}.0 to v{MAJOR}.{MINOR}: update the older one.",
             ErrorCode.API_MISMATCH,
         )
+    return int(match[2])
 
 
 async def _product(request: web.Request, endpoint: str) -> Product:

@@ -264,7 +264,9 @@ class Runner:
         if self._options.retry_at_shutdown:
             comment = f"{self._node} was stopped; the job was enqueued again."
             return End(await jobs.release(conn, claim, comment=comment))
-        comment = f"{self._node} was stopped before the job had ended; `storectl jobs retry` enqueues it again."
+        comment = (
+            f"{self._node} was stopped before the job had ended; `storectl jobs retry {claim.token}` enqueues it again."
+        )
         await jobs.drop(conn, claim, comment=comment, heading=jobs.SHUTDOWN, reason=Reason.SHUTDOWN)
         return End(JobStatus.DROPPED, Reason.SHUTDOWN, comment)
 

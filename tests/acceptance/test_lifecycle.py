@@ -171,7 +171,8 @@ def test_of_a_killed_daemon_the_queued_jobs_complete_the_running_one_is_seen_to_
     given = None if on_orphan == "drop" else request.getfixturevalue("database_url")
     settings = {"testing": True, "concurrent_jobs": 1, "on_orphan": on_orphan, "grace_seconds": 0}
     with running_daemon(given, tmp_path, **settings) as daemon:
-        running = dummy(given or embedded_url(daemon), 2, run="one")
+        # Long enough that it runs yet when the clients have started, on a slow machine, too.
+        running = dummy(given or embedded_url(daemon), 6, run="one")
         until_status(daemon, running, "running")
         runs = ["one", "one", "two", "three", "four"]
         queued = [store(daemon, run, one_report(number)) for number, run in enumerate(runs)]

@@ -102,7 +102,7 @@ def test_a_product_is_removed_with_its_jobs_once_it_has_no_runs(daemon: DaemonPr
         until_ended(daemon, job)
     answer = remove(daemon, "removed")
     assert (answer.status, answer.json["type"]) == (409, "urn:storaged:problem:product-in-use")
-    assert "has 1 runs" in answer.json["detail"]
+    assert "it has runs (1)" in answer.json["detail"]
     deletion = call(daemon, "DELETE", f"{PRODUCTS}/removed/runs/a").json["token"]
     until_ended(daemon, deletion)
     assert remove(daemon, "removed").status == 204

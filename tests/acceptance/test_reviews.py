@@ -129,6 +129,10 @@ def test_comments_that_contradict_fail_a_store_unless_it_keeps_going_and_malform
         (["abc", "--remove", "--status", "confirmed"], 2, "either --status"),
         (["abc", "-m", "why"], 2, "--message needs --status"),
         (["abc", "--remove"], 1, "Product 'Default' has no review of report hash 'abc'."),
+        (["abc*", "--status", "confirmed"], 2, "'abc*' is no report hash: a review names it whole, without *."),
+        (["abc*", "--remove"], 2, "'abc*' is no report hash"),
+        (["abc", "--status", "unreviewed"], 0, "No report has the hash abc now; the review is for those to come."),
+        (["abcd"], 0, "No review of abcd."),
     ],
 )
 def test_what_is_wrong_with_a_review_is_told(

@@ -117,7 +117,7 @@ def test_filters_decide_on_the_exit_code_too(runs: DaemonProcess) -> None:
 def test_an_empty_set_of_a_pattern_for_a_part_says_how_it_is_written(runs: DaemonProcess) -> None:
     done = diff(runs, "-b", "main", "-n", "feature", "--new", "--file", "a.c")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.endswith(" A pattern is for the whole value: try --file '*a.c'.\n")
+    assert done.stderr.endswith(" A pattern is for the whole value: try --file '*a.c*'.\n")
 
 
 @pytest.mark.parametrize(

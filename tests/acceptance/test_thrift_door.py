@@ -79,7 +79,7 @@ def test_everybody_is_nobody_and_may_do_everything(shared_daemon: DaemonProcess)
     assert told("getAuthParameters") == {"requiresAuthentication": False, "sessionStillActive": False}
     assert told("checkAPIVersion") is None
     assert told("getAcceptedAuthMethods") == told("getOauthProviders") == []
-    assert told("destroySession") is False
+    assert told("destroySession") is True
     assert told("hasPermission", permission=Permission.PRODUCT_ADMIN, extraParams="{}") is True
     every = [*told("getPermissions", scope="SYSTEM"), *told("getPermissions", scope="PRODUCT")]
     assert set(every) == set(Permission)

@@ -19,7 +19,10 @@ from tests.integration.queue_scenes import WAITS_FOR_A_LOCK, claim, claim_one, c
 
 DEAD_AFTER = timedelta(seconds=30)
 NO_PATIENCE = timedelta(milliseconds=50)
-RETRY = " `storectl jobs retry` enqueues it again while its upload is kept."
+
+
+def retry(token: str) -> str:
+    return f" `storectl jobs retry {token}` enqueues it again while its upload is kept."
 
 
 @asynccontextmanager
@@ -132,7 +135,7 @@ async def test_a_restarted_node_drops_what_it_ran_and_leaves_what_waits(engine: 
     assert dropped == await get(engine, first.token)
     assert dropped.status is JobStatus.DROPPED
     assert dropped.comments[0].who == "storaged@n"
-    assert dropped.comments[0].text == "DROPPED!\nThe daemon n stopped without finishing the job." + RETRY
+    assert dropped.comments[0].text == "DROPPED!\nThe daemon n stopped without finishing the job." + retry(first.token)
     assert (await claim_one(engine)).token == second.token
     with pytest.raises(LeaseLost):
         await complete(engine, orphan)
@@ -167,7 +170,7 @@ async def test_under_retry_an_orphan_is_enqueued_again_under_its_token_until_its
     first, _, last = texts(await get(engine, job.token))
     assert first.startswith("DROPPED!\n")
     assert first.endswith("The job was enqueued again after attempt 1 of 3.")
-    assert last.endswith("That was attempt 3 of 3." + RETRY)
+    assert last.endswith("That was attempt 3 of 3." + retry(job.token))
 
 
 @pytest.mark.parametrize("on_orphan", ["drop", "retry"])
@@ -205,7 +208,7 @@ async def test_the_jobs_of_a_dead_node_are_dropped_by_one_that_lives(
     comment = (await get(engine, job.token)).comments[-1]
     assert (comment.who, comment.text) == (
         "storaged@judge",
-        "DROPPED!\nThe daemon gone, which ran the job, is gone." + RETRY,
+        "DROPPED!\nThe daemon gone, which ran the job, is gone." + retry(job.token),
     )
     async with engine.connect() as conn:
         assert [row["id"] for row in await conn.fetch("SELECT id FROM node")] == ["judge"]

@@ -669,7 +669,7 @@ def test_results_that_are_none_are_told_with_what_was_not_looked_for(daemon: Dae
 @pytest.mark.parametrize(
     ("options", "hint"),
     [
-        (["--file", "recipe.cpp"], "--file '*recipe.cpp'"),
+        (["--file", "recipe.cpp"], "--file '*recipe.cpp*'"),
         (["--checker", "*.x", "core"], "--checker-name 'core*'"),
         (["--checker-msg", "leak", "--analyzer", "clang"], "--analyzer-name 'clang*', --checker-msg '*leak*'"),
         (["--report-hash", "c4ca42"], "--report-hash 'c4ca42*'"),

@@ -19,6 +19,7 @@ from storaged_cli.scan import ReportFolder
 from urllib3 import exceptions
 
 BASE = "http://localhost:8001"
+HERE = parse_address("localhost:8001/Default")
 
 
 def subclasses(kind: type[StorectlError]) -> Iterator[type[StorectlError]]:
@@ -144,18 +145,26 @@ def answer(status: int, body: bytes, kind: str = "application/json", **headers: 
 
 
 def test_a_good_answer_is_its_json() -> None:
-    assert read_answer(BASE, answer(200, b'{"a": [1]}', "application/json; charset=utf-8")) == {"a": [1]}
+    assert read_answer(HERE, answer(200, b'{"a": [1]}', "application/json; charset=utf-8")) == {"a": [1]}
 
 
 def test_a_problem_is_told_with_all_its_faults_once() -> None:
     body = b'{"detail": "query/a: is bad", "errors": [{"pointer": "query/a", "detail": "is bad"}]}'
     with pytest.raises(Refused) as caught:
-        read_answer(BASE, answer(422, body, "application/problem+json"))
+        read_answer(HERE, answer(422, body, "application/problem+json"))
     assert caught.value.message == "query/a: is bad"
     body = b'{"title": "Bad request", "errors": [{"pointer": "/a", "detail": "x"}, {"pointer": "/b", "detail": "y"}]}'
     with pytest.raises(Refused) as caught:
-        read_answer(BASE, answer(400, body, "application/problem+json"))
+        read_answer(HERE, answer(400, body, "application/problem+json"))
     assert caught.value.message == "Bad request\n  /a: x\n  /b: y"
+
+
+def test_a_command_that_the_daemon_suggests_leads_to_this_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STORAGED_URL", raising=False)
+    body = b'{"detail": "No run `x`. `storectl runs` lists the runs."}'
+    for text, flag in (("localhost:8001/Default", ""), ("other/Shop", " --url other/Shop")):
+        with pytest.raises(Refused, match=rf"No run `x`\. `storectl runs{flag}` lists the runs\."):
+            read_answer(parse_address(text), answer(404, body, "application/problem+json"))
 
 
 @pytest.mark.parametrize(
@@ -169,37 +178,37 @@ def test_a_problem_is_told_with_all_its_faults_once() -> None:
 )
 def test_what_is_no_answer_of_a_daemon_is_said_to_be_none(status: int, kind: str, body: bytes) -> None:
     with pytest.raises(NotADaemon, match=rf"(?s)no storaged daemon: {status} .* with {kind}.*localhost:8001/Default"):
-        read_answer(BASE, answer(status, body, kind))
+        read_answer(HERE, answer(status, body, kind))
 
 
 def test_what_a_proxy_says_for_people_is_passed_on() -> None:
     page = b"<html><title>400 No required SSL\n certificate was sent</title>"
     with pytest.raises(NotADaemon, match=r"text/html, titled '400 No required SSL certificate was sent'\. Is the URL"):
-        read_answer(BASE, answer(400, page, "text/html"))
+        read_answer(HERE, answer(400, page, "text/html"))
 
 
 @pytest.mark.parametrize(("status", "told"), [(401, "before the host in the URL"), (407, "into its variable")])
 def test_a_proxy_that_asks_who_it_is_is_told_with_where_to_say_so(status: int, told: str) -> None:
     with pytest.raises(Refused, match=told):
-        read_answer(BASE, answer(status, b"<html>", "text/html"))
+        read_answer(HERE, answer(status, b"<html>", "text/html"))
 
 
 def test_a_redirect_says_where_to() -> None:
     with pytest.raises(NotADaemon, match=r"to https://x/Default\. Give that address"):
-        read_answer(BASE, answer(301, b"", "text/html", Location="https://x/Default"))
+        read_answer(HERE, answer(301, b"", "text/html", Location="https://x/Default"))
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_busy_answers_are_worth_another_try(status: int) -> None:
     with pytest.raises(Unavailable) as caught:
-        read_answer(BASE, answer(status, b"<html>", "text/html", **{"Retry-After": "7"}))
+        read_answer(HERE, answer(status, b"<html>", "text/html", **{"Retry-After": "7"}))
     assert is_busy(caught.value)
     assert caught.value.retry_after == 7
 
 
 def test_a_failure_of_the_daemon_is_not_worth_another_upload() -> None:
     with pytest.raises(Unavailable, match="500 Internal Server Error") as caught:
-        read_answer(BASE, answer(500, b"", "text/plain"))
+        read_answer(HERE, answer(500, b"", "text/plain"))
     assert not is_passing(caught.value)
 
 
