@@ -29,6 +29,9 @@ SORTS = (
     "detected_at",
     "detection_status",
     "review_status",
+    "timestamp",
+    "testcase",
+    "chronological_order",
     "id",
 )
 HASH_LENGTH = 32

@@ -74,24 +74,52 @@ AND (:after_id::bigint IS NULL OR CASE WHEN :reverse::boolean THEN r.id < :after
 ORDER BY CASE WHEN NOT :reverse THEN r.id END, CASE WHEN :reverse THEN r.id END DESC
 LIMIT :limit;
 
+-- fragment: sort_value
+-- What a report has that `asked.sort` sorts by, as a text of which the bytes count: numbers have leading zeros, those that go
+-- down are taken from a larger one.
+CASE asked.sort
+    WHEN 'severity' THEN lpad((1000 - c.severity)::text, 4, '0')
+    -- By itself it is the place, which comes behind all keys.
+    WHEN 'file' THEN CASE WHEN :then_sorts::text[] IS NULL THEN '' ELSE left(f.path, 500) END
+    WHEN 'checker' THEN c.name
+    WHEN 'message' THEN left(r.message, 200)
+    WHEN 'path_length' THEN lpad(r.path_length::text, 10, '0')
+    WHEN 'detected_at' THEN lpad((1e16 - extract(epoch FROM r.detected_at) * 1e6)::bigint::text, 17, '0')
+    WHEN 'detection_status' THEN
+        array_position(ARRAY['new', 'reopened', 'unresolved', 'resolved', 'unavailable', 'off'], r.detection_status)::text
+    WHEN 'review_status' THEN
+        array_position(ARRAY['unreviewed', 'confirmed', 'false_positive', 'intentional'], r.review_status)::text
+    WHEN 'timestamp' THEN coalesce(r.annotations ->> 'timestamp', '')
+    WHEN 'testcase' THEN coalesce(left(r.annotations ->> 'testcase', 200), '')
+    WHEN 'chronological_order' THEN coalesce(lpad(
+        (least(greatest((r.annotations ->> 'chronological_order')::numeric, -1e30), 1e30) + 1e30)::text, 31, '0'), '')
+END
+
 -- name: page_by_key
--- The ids of a page in the order that is asked for, each with its key: a text of which the bytes count, so that all orders
--- have one form. What comes first in it sorts, then the place; numbers have leading zeros, those that go down are taken
--- from a larger one. Each page sorts all that the filters leave; OFFSET 0 keeps the key from being made before they are.
+-- The ids of a page in the order that is asked for, each with its key, so that all orders have one form. What comes first in
+-- it sorts, then what further sorts ask for, then the place. A sort that goes against the first one has the digits of its
+-- bytes turned round, and an end that is greater than any digit. Each page sorts all that the filters leave; OFFSET 0 keeps
+-- the key from being made before they are.
 SELECT found.id, found.sort_key
 FROM (
-    SELECT r.id, (CASE :sort::text
-            WHEN 'severity' THEN lpad((1000 - c.severity)::text, 4, '0')
-            WHEN 'checker' THEN c.name
-            WHEN 'message' THEN left(r.message, 200)
-            WHEN 'path_length' THEN lpad(r.path_length::text, 10, '0')
-            WHEN 'detected_at' THEN lpad((1e16 - extract(epoch FROM r.detected_at) * 1e6)::bigint::text, 17, '0')
-            WHEN 'detection_status' THEN
-                array_position(ARRAY['new', 'reopened', 'unresolved', 'resolved', 'unavailable', 'off'], r.detection_status)::text
-            WHEN 'review_status' THEN
-                array_position(ARRAY['unreviewed', 'confirmed', 'false_positive', 'intentional'], r.review_status)::text
-            ELSE ''
-        END || E'\n' || left(f.path, 500) || E'\n' || lpad(r.line::text, 10, '0') || lpad(r."column"::text, 10, '0')
+    SELECT r.id, ((
+            SELECT
+                -- use: sort_value
+            FROM (SELECT :sort::text AS sort) asked
+        ) || E'\n' || CASE WHEN :then_sorts IS NULL THEN '' ELSE (
+            SELECT string_agg(
+                CASE
+                    WHEN further.against THEN
+                        translate(encode(convert_to(further.value, 'UTF8'), 'hex'), '0123456789abcdef', 'fedcba9876543210') || 'g'
+                    ELSE further.value || E'\n'
+                END, '' ORDER BY further.position)
+            FROM (
+                SELECT asked.against, asked.position,
+                    -- use: sort_value
+                    AS value
+                FROM unnest(:then_sorts, :then_against::boolean[]) WITH ORDINALITY AS asked (sort, against, position)
+            ) further
+        ) END || left(f.path, 500) || E'\n' || lpad(r.line::text, 10, '0') || lpad(r."column"::text, 10, '0')
         ) COLLATE "C" AS sort_key
     -- use: chosen_reports
     OFFSET 0

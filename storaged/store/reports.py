@@ -123,6 +123,10 @@ class ReportSort(StrEnum):
     DETECTION_STATUS = "detection_status"
     # unreviewed, confirmed, false_positive, intentional
     REVIEW_STATUS = "review_status"
+    # annotations; reports without come first
+    TIMESTAMP = "timestamp"
+    TESTCASE = "testcase"
+    CHRONOLOGICAL_ORDER = "chronological_order"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +139,14 @@ class ReportCursor:
 
 @dataclass(frozen=True, slots=True)
 class ReportOrder:
-    """The order of a list."""
+    """The order of a list: `then` are further sorts, each with whether it is turned round; not for the order of ids.
+
+    `reverse` turns the first sort round, and with it the place.
+    """
 
     sort: ReportSort = ReportSort.ID
     reverse: bool = False
+    then: tuple[tuple[ReportSort, bool], ...] = ()
 
 
 BY_ID = ReportOrder()
@@ -171,9 +179,7 @@ async def find_page(
     diff: Difference | None = None,
 ) -> FoundPage:
     """The ids of a page, or of all; of a diff when there is one. Large pages cost less: each is sorted out of all."""
-    by_key = (
-        {} if order.sort is ReportSort.ID else {"sort": order.sort, "after_key": None if after is None else after.key}
-    )
+    by_key = {} if order.sort is ReportSort.ID else _keys(order) | {"after_key": None if after is None else after.key}
     rows = await _fetch(
         conn,
         "page_by_key" if by_key else "page_by_id",
@@ -328,6 +334,15 @@ def _unpack(packed: Mapping[str, bytes | None]) -> dict[str, str | None]:
 async def _fetch(conn: Connection, query: str, **values: Any) -> list[Any]:
     async with planned_anew(conn):
         return await QUERIES[query].fetch(conn, **values)
+
+
+def _keys(order: ReportOrder) -> dict[str, Any]:
+    """The sorts; of the further ones, which go against the direction in which the keys are read."""
+    return {
+        "sort": order.sort,
+        "then_sorts": [sort for sort, _ in order.then] or None,
+        "then_against": [reverse is not order.reverse for _, reverse in order.then],
+    }
 
 
 def _conditions(where: ReportFilter, diff: Difference | None) -> dict[str, Any]:

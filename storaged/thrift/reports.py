@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 from storaged.auth.permissions import Right
@@ -15,7 +16,6 @@ from storaged.store.reports import ReportOrder, ReportSort
 from storaged.thrift import structs
 from storaged.thrift.calls import NOBODY, Call, Handled, Methods
 from storaged.thrift.comments import shown
-from storaged.thrift.faults import Refused
 from storaged.thrift.filters import Asked, read_asked
 from storaged.thrift.paging import FOUND_LISTS, list_key
 from storaged.thrift.reviews import STATUSES as STATUSES_OF_REVIEWS
@@ -34,6 +34,9 @@ SORTS: Final = {
     SortType.DETECTION_STATUS: ReportOrder(ReportSort.DETECTION_STATUS),
     SortType.BUG_PATH_LENGTH: ReportOrder(ReportSort.PATH_LENGTH),
     SortType.REVIEW_STATUS: ReportOrder(ReportSort.REVIEW_STATUS),
+    SortType.TIMESTAMP: ReportOrder(ReportSort.TIMESTAMP),
+    SortType.TESTCASE: ReportOrder(ReportSort.TESTCASE),
+    SortType.CHRONOLOGICAL_ORDER: ReportOrder(ReportSort.CHRONOLOGICAL_ORDER),
 }
 MOST_SEVERE_FIRST: Final[structs.SortMode] = {"type": SortType.SEVERITY, "ord": Order.DESC}
 REVIEWS: Final = {status.value: theirs for status, theirs in STATUSES_OF_REVIEWS.items()}
@@ -52,7 +55,7 @@ async def get_run_results(
     compared: structs.CompareData | None,
     details: bool | None,
 ) -> list[structs.ReportData]:
-    """A page of reports; of equal ones in the first order that is asked for, the place decides."""
+    """A page of reports; of equal ones in all orders that are asked for, the place decides."""
     extent, lists, product = extent_of(limit, offset), call.request.app[FOUND_LISTS], call.product
     key = list_key(product.id, run_ids, sort, report_filter, compared)
     async with call.services.engine.connect() as conn, snapshot(conn):
@@ -117,11 +120,15 @@ async def get_diff_results_hash(
 
 
 def order_of(sort: Sequence[structs.SortMode] | None) -> ReportOrder:
-    """The order of the first that is asked for; raises Refused for one by annotations."""
-    mode = (sort or [MOST_SEVERE_FIRST])[0]
-    kind = mode.get("type", SortType.FILENAME)
-    if kind not in SORTS:
-        raise Refused(f"storaged does not sort by {kind.name}.")
+    """The order of all that are asked for, the first one first; what is asked for again says nothing more."""
+    modes: dict[SortType, structs.SortMode] = {}
+    for mode in sort or [MOST_SEVERE_FIRST]:
+        modes.setdefault(mode.get("type", SortType.FILENAME), mode)
+    first, *then = [_order(kind, mode) for kind, mode in modes.items()]
+    return replace(first, then=tuple((order.sort, order.reverse) for order in then))
+
+
+def _order(kind: SortType, mode: structs.SortMode) -> ReportOrder:
     order, down = SORTS[kind], mode.get("ord") is Order.DESC
     return ReportOrder(order.sort, order.reverse is not down)
 

@@ -260,8 +260,21 @@ def test_a_sort_goes_down_as_well(reports: DaemonProcess) -> None:
     mode = {"type": SortType.BUG_PATH_LENGTH, "ord": Order.DESC}
     lengths = [one["bugPathLength"] for one in results(reports, sortType=[mode])]
     assert lengths == [2, 2, 1, 1, 1, 1, 1]
-    with pytest.raises(Failed, match="does not sort by TESTCASE"):
-        results(reports, sortType=[{"type": SortType.TESTCASE, "ord": Order.ASC}])
+
+
+def test_reports_are_sorted_by_all_that_is_asked_for_and_by_annotations(reports: DaemonProcess) -> None:
+    def sorted_by(*sorts: tuple[SortType, Order]) -> list[tuple[int, str]]:
+        found = results(reports, "two", sortType=[{"type": kind, "ord": order} for kind, order in sorts])
+        return list(zip(numbers(found), [one["annotations"].get("testcase", "") for one in found], strict=True))
+
+    up, down = Order.ASC, Order.DESC
+    assert sorted_by((SortType.SEVERITY, down), (SortType.TESTCASE, down)) == [(1, ""), (3, "t1"), (3, "")]
+    assert sorted_by((SortType.SEVERITY, up), (SortType.TESTCASE, up)) == [(3, ""), (3, "t1"), (1, "")]
+    assert sorted_by((SortType.TESTCASE, up), (SortType.CHECKER_NAME, down)) == [(3, ""), (1, ""), (3, "t1")]
+    again = (SortType.TESTCASE, up)
+    assert sorted_by((SortType.TESTCASE, down), again, (SortType.CHECKER_NAME, up)) == [(3, "t1"), (1, ""), (3, "")]
+    for kind in (SortType.TIMESTAMP, SortType.CHRONOLOGICAL_ORDER):
+        assert sorted_by((kind, down), (SortType.TESTCASE, up))[-1] == (3, "t1")
 
 
 def test_pages_have_every_report_once_also_when_a_store_comes_between(reports: DaemonProcess) -> None:

@@ -66,7 +66,12 @@ SELECT
     $5::timestamptz + n % 5 * interval '1 hour',
     CASE WHEN status IN ('resolved', 'off', 'unavailable') THEN $5::timestamptz + (n % 5 + 1) * interval '1 hour' END,
     ($4::text[])[n % 3 + 1],
-    CASE n % 3 WHEN 0 THEN '{"testcase": "Log in 100%"}'::jsonb WHEN 1 THEN '{"testcase": "log out", "host": "h1"}' END
+    CASE n % 3
+        WHEN 0 THEN '{"testcase": "Log in 100%"}'::jsonb
+        WHEN 1 THEN jsonb_build_object(
+            'testcase', 'log out', 'host', 'h1', 'chronological_order', (n % 17 * 7 - 30)::text,
+            'timestamp', '2026-11-' || n % 4 + 10 || ' 10:20:00')
+    END
 FROM generate_series(1, $6::integer) AS n
 CROSS JOIN LATERAL (SELECT ($3::text[])[n * 5 % 13 % 6 + 1] AS status) AS drawn
 """
@@ -277,6 +282,12 @@ ORDERS: dict[ReportSort, Callable[[Report], tuple[Any, ...]]] = {
         *place(report),
     ),
     ReportSort.REVIEW_STATUS: lambda report: (list(ReviewStatus).index(report["review_status"]), *place(report)),
+    ReportSort.TIMESTAMP: lambda report: (report["annotations"].get("timestamp", ""), *place(report)),
+    ReportSort.TESTCASE: lambda report: (report["annotations"].get("testcase", ""), *place(report)),
+    ReportSort.CHRONOLOGICAL_ORDER: lambda report: (
+        int(report["annotations"].get("chronological_order", -100)),
+        *place(report),
+    ),
 }
 
 
@@ -288,6 +299,33 @@ async def test_pages_of_each_order_follow_each_other_without_gap_and_without_ove
     expected = ids(sorted(scene, key=ORDERS[sort], reverse=reverse))
     assert ids(await listed(engine, ReportOrder(sort, reverse))) == expected
     assert ids(await listed(engine, ReportOrder(sort, reverse), limit=7)) == expected
+
+
+SEVERAL: list[tuple[tuple[ReportSort, bool], ...]] = [
+    ((ReportSort.SEVERITY, False), (ReportSort.MESSAGE, True), (ReportSort.TESTCASE, False)),
+    ((ReportSort.CHECKER, True), (ReportSort.PATH_LENGTH, True), (ReportSort.CHRONOLOGICAL_ORDER, False)),
+    ((ReportSort.FILE, False), (ReportSort.CHECKER, True), (ReportSort.DETECTION_STATUS, False)),
+    ((ReportSort.TESTCASE, True), (ReportSort.FILE, False), (ReportSort.TIMESTAMP, True)),
+    ((ReportSort.REVIEW_STATUS, False), (ReportSort.FILE, True), (ReportSort.DETECTED_AT, False)),
+]
+
+
+def sorted_by(scene: list[Report], sorts: tuple[tuple[ReportSort, bool], ...]) -> list[Report]:
+    """One sort after the other, the last one first; the place goes the way of the first."""
+    found = sorted(scene, key=place, reverse=sorts[0][1])
+    for sort, reverse in reversed(sorts):
+        found.sort(key=lambda report, sort=sort: ORDERS[sort](report)[0], reverse=reverse)  # type: ignore[misc]
+    return found
+
+
+@pytest.mark.parametrize("sorts", SEVERAL)
+async def test_of_several_sorts_each_decides_what_those_before_it_leave_equal(
+    engine: Engine, scene: list[Report], sorts: tuple[tuple[ReportSort, bool], ...]
+) -> None:
+    order = ReportOrder(*sorts[0], then=sorts[1:])
+    expected = ids(sorted_by(scene, sorts))
+    assert ids(await listed(engine, order)) == expected
+    assert ids(await listed(engine, order, limit=7)) == expected
 
 
 async def test_a_page_begins_behind_its_cursor_even_if_that_report_is_gone(engine: Engine, scene: list[Report]) -> None:
