@@ -45,8 +45,17 @@ WHERE NOT EXISTS (
     WHERE c.product_id = :product AND c.report_hash = :report_hash
       AND (c.message, c.by_system, c.created_at) = (:message, :by_system, :created_at));
 
+-- name: lock_comment
+-- What a comment says that somebody wrote.
+SELECT message FROM report_comment WHERE product_id = :product AND id = :comment AND NOT by_system FOR UPDATE;
+
 -- name: change_comment
-UPDATE report_comment SET message = :message WHERE product_id = :product AND id = :comment;
+WITH changed AS (
+    UPDATE report_comment SET message = :message WHERE product_id = :product AND id = :comment
+    RETURNING report_hash, foreign_hash
+)
+INSERT INTO report_comment (product_id, report_hash, foreign_hash, author, message, by_system)
+SELECT :product, changed.report_hash, changed.foreign_hash, :author, :change, true FROM changed;
 
 -- name: remove_comment
-DELETE FROM report_comment WHERE product_id = :product AND id = :comment;
+DELETE FROM report_comment WHERE product_id = :product AND id = :comment AND NOT by_system;

@@ -5,14 +5,28 @@ replace(v.report_hash::text, '-', '') AS report_hash_text, v.foreign_hash, v.sta
 
 -- name: set_rule
 -- Nothing is written when status and message are as they were: who said it first, and when, stays. What was closed stays so
--- since when it was.
-INSERT INTO review_rule AS v (product_id, report_hash, foreign_hash, status, message, author, reviewed_at, closed_at)
-VALUES (:product, :report_hash, :foreign_hash, :status, :message, :author, coalesce(:at::timestamptz, now()),
-        CASE WHEN :status IN ('false_positive', 'intentional') THEN coalesce(:at, now()) END)
-ON CONFLICT (product_id, report_hash) DO UPDATE
-SET status = excluded.status, message = excluded.message, author = excluded.author, reviewed_at = excluded.reviewed_at,
-    closed_at = CASE WHEN excluded.closed_at IS NOT NULL THEN coalesce(v.closed_at, excluded.closed_at) END
-WHERE (v.status, v.message) <> (excluded.status, excluded.message);
+-- since when it was. A change is written down as a comment: `kind`, the status before with a capital, and `change`; not a
+-- second time where an import brought the comment already.
+WITH before AS (
+    SELECT b.status FROM review_rule b WHERE b.product_id = :product AND b.report_hash = :report_hash
+), said AS (
+    INSERT INTO review_rule AS v (product_id, report_hash, foreign_hash, status, message, author, reviewed_at, closed_at)
+    VALUES (:product, :report_hash, :foreign_hash, :status, :message, :author, coalesce(:at::timestamptz, now()),
+            CASE WHEN :status IN ('false_positive', 'intentional') THEN coalesce(:at, now()) END)
+    ON CONFLICT (product_id, report_hash) DO UPDATE
+    SET status = excluded.status, message = excluded.message, author = excluded.author, reviewed_at = excluded.reviewed_at,
+        closed_at = CASE WHEN excluded.closed_at IS NOT NULL THEN coalesce(v.closed_at, excluded.closed_at) END
+    WHERE (v.status, v.message) <> (excluded.status, excluded.message)
+    RETURNING v.author, v.reviewed_at
+)
+INSERT INTO report_comment (product_id, report_hash, foreign_hash, author, message, by_system, created_at)
+SELECT :product, :report_hash, :foreign_hash, said.author,
+       :kind || ' ' || upper(left(was.status, 1)) || substr(was.status, 2) || ' ' || :change, true, said.reviewed_at
+FROM said
+CROSS JOIN (SELECT coalesce((SELECT before.status FROM before), 'unreviewed') AS status) was
+WHERE NOT EXISTS (
+    SELECT FROM report_comment c
+    WHERE c.product_id = :product AND c.report_hash = :report_hash AND c.by_system AND c.created_at = said.reviewed_at);
 
 -- name: get_rule
 SELECT

@@ -1,8 +1,10 @@
 """What people write below reports; a comment is on a report hash, wherever in the product it comes up."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -12,6 +14,20 @@ from storaged.model import ProductId, RunId
 from storaged.store.reports import hash_columns, hash_text
 
 QUERIES = load_queries("report_comments")
+
+
+class SystemComment(StrEnum):
+    """The first word of a comment of the system; the others are quoted as for a shell.
+
+    It is the form that CodeChecker keeps, so that its comments can be imported here, and these there.
+    """
+
+    # status before, status
+    REVIEW_CHANGED = "rev_st_changed"
+    # status before, status, message
+    REVIEW_CHANGED_WITH_MESSAGE = "rev_st_changed_msg"
+    # message before, message
+    COMMENT_CHANGED = "comment_changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +103,23 @@ async def import_comments(conn: Connection, product: ProductId, comments: Iterab
     await QUERIES["import_comment"].execute_many(conn, rows)
 
 
-async def change_comment(conn: Connection, product: ProductId, comment: int, message: str) -> bool:
-    """False when there is no such comment."""
-    return bool(await QUERIES["change_comment"].execute(conn, product=product, comment=comment, message=message))
+async def change_comment(
+    conn: Connection, product: ProductId, comment: int, message: str, *, author: str | None = None
+) -> bool:
+    """False when nobody wrote such a comment. What it was before is written down as a comment of the system."""
+    async with conn.transaction():
+        before = await QUERIES["lock_comment"].value(conn, product=product, comment=comment)
+        if before is None or before == message:
+            return before is not None
+        change = shlex.join([SystemComment.COMMENT_CHANGED, before, message])
+        await QUERIES["change_comment"].execute(
+            conn, product=product, comment=comment, message=message, author=author, change=change
+        )
+    return True
 
 
 async def remove_comment(conn: Connection, product: ProductId, comment: int) -> bool:
-    """False when there is no such comment."""
+    """False when nobody wrote such a comment: those of the system stay."""
     return bool(await QUERIES["remove_comment"].execute(conn, product=product, comment=comment))
 
 

@@ -1,5 +1,6 @@
 """Review rules: what people say of a report hash, wherever in a product it comes up (docs/reviews.md)."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from uuid import UUID
 from storaged.database.sql import Connection, like_pattern, load_queries
 from storaged.errors import ReviewNotFound
 from storaged.model import ProductId, ReviewStatus, RunId
+from storaged.store.report_comments import SystemComment
 from storaged.store.reports import hash_columns, hash_text, report_key
 
 QUERIES = load_queries("reviews")
@@ -81,7 +83,10 @@ async def set_rule(
     *,
     author: str | None = None,
 ) -> None:
-    """Make this the rule of the hash as of now; one that says the same already stays as it is."""
+    """Make this the rule of the hash as of now; one that says the same already stays as it is.
+
+    A change is written down as a comment of the system.
+    """
     said = _said(status, message, author)
     await QUERIES["set_rule"].execute(conn, product=product, **hash_columns(report_hash), **said, at=None)
 
@@ -178,7 +183,10 @@ def _conditions(where: RuleFilter) -> dict[str, Any]:
 
 
 def _said(status: ReviewStatus, message: str, author: str | None) -> dict[str, Any]:
-    return {"status": str(status), "message": message, "author": author}
+    """With the words of the system's comment that come before the status as it was, and after."""
+    kind, told = (SystemComment.REVIEW_CHANGED_WITH_MESSAGE, [message]) if message else (SystemComment.REVIEW_CHANGED, [])
+    change = shlex.join([status.capitalize(), *told])
+    return {"status": str(status), "message": message, "author": author, "kind": str(kind), "change": change}
 
 
 def _rule(row: Any) -> Rule:

@@ -1,12 +1,13 @@
 """What people write below reports, by the names of CodeChecker's clients."""
 
 import html
+import shlex
 from typing import Final
 
 from storaged.api.params import read_object
 from storaged.auth.permissions import Right
 from storaged.store import report_comments
-from storaged.store.report_comments import ReportComment
+from storaged.store.report_comments import ReportComment, SystemComment
 from storaged.thrift import structs
 from storaged.thrift.calls import NOBODY, Call, Handled, Methods
 from storaged.thrift.faults import Refused
@@ -49,7 +50,8 @@ async def remove_comment(call: Call, comment_id: int) -> bool:
 
 def shown(comment: ReportComment) -> structs.CommentData:
     """The comment as clients show it: its message as HTML."""
-    return comment_data(comment) | {"message": html.escape(comment.message)}
+    told = _change(comment.message) if comment.by_system else None
+    return comment_data(comment) | {"message": told or html.escape(comment.message)}
 
 
 def comment_data(comment: ReportComment) -> structs.CommentData:
@@ -63,6 +65,27 @@ def comment_data(comment: ReportComment) -> structs.CommentData:
     }
 
 
+def _change(text: str) -> str | None:
+    """What a comment of the system tells, for the viewer, which puts who and when in; None for what is none."""
+    try:
+        words = [html.escape(word) for word in shlex.split(text)]
+    except ValueError:
+        return None
+    match words:
+        case [SystemComment.REVIEW_CHANGED, before, after]:
+            return f"%author% changed review status {_from_to('review-status', before, after)} %date%"
+        case [SystemComment.REVIEW_CHANGED_WITH_MESSAGE, before, after, message]:
+            change = _from_to("review-status", before, after)
+            return f"%author% changed review status {change} with <i>{message}</i> message %date%"
+        case [SystemComment.COMMENT_CHANGED, before, after]:
+            return f"%author% changed comment message {_from_to('comment-message', before, after)} %date%"
+    return None
+
+
+def _from_to(of: str, before: str, after: str) -> str:
+    return f'from <b class="old-{of}">{before}</b> to <b class="new-{of}">{after}</b>'
+
+
 def _message(text: str | None) -> str:
     if text is None or not text.strip():
         raise Refused("The message of a comment must not be empty.")
@@ -71,7 +94,7 @@ def _message(text: str | None) -> str:
 
 def _known(done: bool, comment_id: int) -> bool:
     if not done:
-        raise Refused(f"There is no comment with the id {comment_id}.", ErrorCode.DATABASE)
+        raise Refused(f"Nobody wrote a comment with the id {comment_id}.", ErrorCode.DATABASE)
     return True
 
 

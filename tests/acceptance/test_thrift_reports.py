@@ -217,7 +217,7 @@ def test_reviews_and_comments_are_part_of_reports_filters_counts_and_diffs(repor
         "Anonymous",
         False,
     )
-    assert [comment["message"] for comment in found["details"]["comments"]] == ["a &lt; b"]
+    assert found["details"]["comments"][0]["message"] == "a &lt; b"
     assert chosen(reports, "two", reviewStatus=[ReviewStatus.INTENTIONAL]) == [3, 3]
     assert chosen(reports, "two", reviewStatus=[ReviewStatus.UNREVIEWED, ReviewStatus.CONFIRMED]) == [1]
     assert chosen(reports, "two", reportStatus=[ReportStatus.CLOSED]) == [3, 3]

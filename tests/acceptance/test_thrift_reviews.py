@@ -112,24 +112,94 @@ def test_comments_are_on_the_hash_of_a_report(pantry: DaemonProcess) -> None:
     number = report(pantry)["id"]
     assert call(pantry, "addComment", reportId=number, comment={"message": "is <b> 0?"})
     assert call(pantry, "addComment", reportId=number, comment={"message": "never", "author": "eve", "id": 7})
-    assert call(pantry, "getCommentCount", reportId=number) == 2
-    newest, oldest = call(pantry, "getComments", reportId=number)
+    newest, oldest = comments(pantry, number, CommentKind.USER)
     assert (newest["message"], newest["author"], newest["kind"]) == ("never", "Anonymous", CommentKind.USER)
     assert oldest["message"] == "is &lt;b&gt; 0?"
     assert call(pantry, "updateComment", commentId=newest["id"], newMessage="hardly ever")
     assert call(pantry, "removeComment", commentId=oldest["id"])
-    assert [one["message"] for one in call(pantry, "getComments", reportId=number)] == ["hardly ever"]
+    assert [one["message"] for one in comments(pantry, number, CommentKind.USER)] == ["hardly ever"]
     for method, arguments in (
         ("updateComment", {"commentId": oldest["id"], "newMessage": "x"}),
         ("removeComment", {"commentId": oldest["id"]}),
     ):
-        with pytest.raises(Failed, match="There is no comment with the id") as caught:
+        with pytest.raises(Failed, match="Nobody wrote a comment with the id") as caught:
             call(pantry, method, **arguments)
         assert caught.value.code == ErrorCode.DATABASE
     with pytest.raises(Failed, match="must not be empty"):
         call(pantry, "addComment", reportId=number, comment={"message": " "})
     with pytest.raises(Failed, match="has no report 999999"):
         call(pantry, "getComments", reportId=999999)
+
+
+def comments(daemon: DaemonProcess, report_id: int, kind: CommentKind) -> list[Any]:
+    """Those of users, or of the system, the newest first."""
+    found = call(daemon, "getComments", reportId=report_id)
+    assert call(daemon, "getCommentCount", reportId=report_id) == len(found)
+    return [one for one in found if one["kind"] == kind]
+
+
+def changed_review(before: str, after: str, message: str = "") -> str:
+    change = f'from <b class="old-review-status">{before}</b> to <b class="new-review-status">{after}</b>'
+    said = f" with <i>{message}</i> message" if message else ""
+    return f"%author% changed review status {change}{said} %date%"
+
+
+def test_each_change_of_a_review_is_written_down_as_a_comment_of_the_system(pantry: DaemonProcess) -> None:
+    one = get(pantry, REPORTS.replace("limit=1", "limit=2"))["reports"][1]
+    name, before = one["report_hash"], len(comments(pantry, one["id"], CommentKind.SYSTEM))
+    for message in ("why <b>", "why <b>", "'so' & \"so\""):
+        say(pantry, name, ReviewStatus.CONFIRMED, message)
+    say(pantry, name, ReviewStatus.FALSE_POSITIVE, "")
+    call(pantry, "removeReviewStatusRules")
+    assert call(pantry, "changeReviewStatus", reportId=one["id"], status=ReviewStatus.INTENTIONAL, message="meant")
+    (rule,) = rules(pantry)
+    told = comments(pantry, one["id"], CommentKind.SYSTEM)
+    assert [comment["message"] for comment in told[: len(told) - before]] == [
+        changed_review("Unreviewed", "Intentional", "meant"),
+        changed_review("Confirmed", "False_positive"),
+        changed_review("Confirmed", "Confirmed", "&#x27;so&#x27; &amp; &quot;so&quot;"),
+        changed_review("Unreviewed", "Confirmed", "why &lt;b&gt;"),
+    ]
+    assert (told[0]["author"], told[0]["createdAt"]) == ("Anonymous", rule["reviewData"]["date"])
+    (shown,) = call(pantry, "getRunResults", reportFilter={"reportHash": [name], "isUnique": True}, getDetails=True)
+    assert [one for one in shown["details"]["comments"] if one["kind"] == CommentKind.SYSTEM] == told
+
+
+def test_what_a_comment_said_before_it_was_changed_is_written_down(pantry: DaemonProcess) -> None:
+    number = report(pantry)["id"]
+    call(pantry, "addComment", reportId=number, comment={"message": "it's <b>"})
+    mine = comments(pantry, number, CommentKind.USER)[0]["id"]
+    for _ in range(2):
+        assert call(pantry, "updateComment", commentId=mine, newMessage="no")
+    told = comments(pantry, number, CommentKind.SYSTEM)
+    change = (
+        'from <b class="old-comment-message">it&#x27;s &lt;b&gt;</b> to <b class="new-comment-message">no</b> %date%'
+    )
+    assert [one["message"] for one in told if "comment message" in one["message"]][:1] == [
+        f"%author% changed comment message {change}"
+    ]
+    assert sum("it&#x27;s" in one["message"] for one in told) == 1
+    for method, more in (("updateComment", {"newMessage": "x"}), ("removeComment", {})):
+        with pytest.raises(Failed, match="Nobody wrote a comment with the id"):
+            call(pantry, method, commentId=told[0]["id"], **more)
+    call(pantry, "removeComment", commentId=mine)
+
+
+def test_comments_of_a_system_are_imported_once_and_never_shown_as_foreign_html(pantry: DaemonProcess) -> None:
+    one, at = report(pantry), "2024-01-01 00:00:00.000000"
+    given = ("rev_st_changed Confirmed 'Not <b>'", "<script>", "rev_st_changed 'x")
+    written = [{"message": text, "kind": CommentKind.SYSTEM, "createdAt": at, "author": "eve"} for text in given]
+    review = {"status": ReviewStatus.INTENTIONAL, "comment": "", "date": at}
+    for _ in range(2):
+        call(pantry, "removeReviewStatusRules")
+        data = {"comments": {one["report_hash"]: written}, "reviewData": {one["report_hash"]: review}}
+        assert call(pantry, "importData", exportData=data)
+    found = [one for one in comments(pantry, one["id"], CommentKind.SYSTEM) if one["createdAt"] == at]
+    assert sorted(comment["message"] for comment in found) == [
+        changed_review("Confirmed", "Not &lt;b&gt;"),
+        "&lt;script&gt;",
+        "rev_st_changed &#x27;x",
+    ]
 
 
 def test_components_are_added_changed_listed_and_removed(pantry: DaemonProcess) -> None:
@@ -195,8 +265,11 @@ def test_reviews_and_comments_are_exported_by_run_and_imported_elsewhere(pantry:
     call(pantry, "addComment", reportId=one["id"], comment={"message": "a <b>"})
     data = call(pantry, "exportData", runFilter={"names": ["pan*"]})
     assert list(data["reviewData"]) == [one["report_hash"]]
-    (comments,) = data["comments"].values()
-    assert comments[0]["message"] == "a <b>"
+    (written,) = data["comments"].values()
+    assert [one["message"] for one in written[:2]] == [
+        "a <b>",
+        "rev_st_changed_msg Unreviewed Intentional 'so it is'",
+    ]
     assert call(pantry, "exportData", runFilter={"names": ["none"], "exactMatch": True}) == {
         "comments": {},
         "reviewData": {},
@@ -216,7 +289,7 @@ def test_reviews_and_comments_are_exported_by_run_and_imported_elsewhere(pantry:
     ask(pantry, "CodeCheckerService", "importData", product="other", exportData=data)
     again = ask(pantry, "CodeCheckerService", "exportData", product="other")
     assert again["reviewData"] == data["reviewData"]
-    assert [one["createdAt"] for one in again["comments"][one["report_hash"]]] == [c["createdAt"] for c in comments]
+    assert [one["createdAt"] for one in again["comments"][one["report_hash"]]] == [one["createdAt"] for one in written]
 
 
 @pytest.mark.parametrize(
