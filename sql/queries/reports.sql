@@ -197,6 +197,22 @@ GROUP BY counted.key
 ORDER BY counted.key
 LIMIT :limit OFFSET :offset;
 
+-- name: count_by_file
+-- How many reports the files of a page have, of each severity, review and detection status.
+SELECT counted.file, counted.severity, counted.review_status, counted.detection_status, counted.reports
+FROM (
+    SELECT found.file, found.severity, found.review_status, found.detection_status, count(*) AS reports,
+           dense_rank() OVER (ORDER BY found.file COLLATE "C") AS position
+    FROM (
+        SELECT f.path AS file, c.severity, r.review_status, r.detection_status
+        -- use: chosen_reports
+        OFFSET 0
+    ) found
+    GROUP BY found.file, found.severity, found.review_status, found.detection_status
+) counted
+WHERE counted.position > :offset::bigint AND counted.position <= :offset + :limit::bigint
+ORDER BY counted.position;
+
 -- name: annotation_values
 -- What the annotations of these names (NULL: of any) say.
 SELECT DISTINCT a.value

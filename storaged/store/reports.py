@@ -252,6 +252,19 @@ async def count_reports(
     )
 
 
+async def count_by_file(
+    conn: Connection,
+    product: ProductId,
+    where: ReportFilter,
+    *,
+    limit: int,
+    offset: int,
+    diff: Difference | None = None,
+) -> list[Any]:
+    """Rows of file, severity, review_status, detection_status and reports; of a page of files, by their paths."""
+    return await _fetch(conn, "count_by_file", product=product, limit=limit, offset=offset, **_conditions(where, diff))
+
+
 async def annotation_values(
     conn: Connection,
     product: ProductId,

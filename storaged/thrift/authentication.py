@@ -7,6 +7,7 @@ from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.faults import Refused
 from storaged.thrift.structs import (
     AccessControl,
+    AuthorisationList,
     ErrorCode,
     HandshakeInformation,
     Permission,
@@ -84,6 +85,12 @@ async def has_permission(_call: Call, _permission: Permission, _parameters: str 
     return True
 
 
+async def get_authorised_names(
+    _call: Call, _permission: Permission | None, _parameters: str | None
+) -> AuthorisationList:
+    return {"users": [], "groups": []}
+
+
 async def get_personal_access_tokens(_call: Call) -> list[PersonalAccessToken]:
     raise Refused(NO_TOKENS, ErrorCode.UNAUTHORIZED)
 
@@ -130,6 +137,7 @@ METHODS: Final[Methods] = {
     "getPermissionsForUser": Handled(get_permissions_for_user, Right.ANYBODY),
     "getAccessControl": Handled(get_access_control, Right.ANYBODY),
     "hasPermission": Handled(has_permission, Right.ANYBODY),
+    "getAuthorisedNames": Handled(get_authorised_names, Right.ANYBODY),
     "getPersonalAccessTokens": Handled(get_personal_access_tokens, Right.ANYBODY),
     "newPersonalAccessToken": Handled(new_personal_access_token, Right.ANYBODY),
     "removePersonalAccessToken": Handled(remove_personal_access_token, Right.ANYBODY),

@@ -52,6 +52,11 @@ async def get_checker_doc(_call: Call, _checker: str | None) -> str:
     return ""
 
 
+async def get_guideline_rules(_call: Call, guidelines: list[structs.Guideline]) -> dict[str, list[structs.Rule]]:
+    """None of any: storaged does not know which rules checkers look for."""
+    return {one.get("guidelineName", ""): [] for one in guidelines}
+
+
 def _blank(analyzer: str, checker: str, severities: Severities) -> CheckerStatusVerificationDetail:
     return {
         "checkerName": checker,
@@ -79,4 +84,5 @@ METHODS: Final[Methods] = {
     "getCheckerStatusVerificationDetails": Handled(get_verification_details, Right.PRODUCT_VIEW),
     "getCheckerLabels": Handled(get_checker_labels, Right.PRODUCT_VIEW),
     "getCheckerDoc": Handled(get_checker_doc, Right.PRODUCT_VIEW),
+    "getGuidelineRules": Handled(get_guideline_rules, Right.PRODUCT_VIEW),
 }

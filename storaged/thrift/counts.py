@@ -1,5 +1,6 @@
 """How many reports there are, in all and by what they have in common."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -63,6 +64,38 @@ def counts_by(group: ReportGroup) -> Callable[..., Awaitable[dict[str, int]]]:
         return _by_key(await _count(call, group, extent_of(limit, offset), run_ids, asked, compared))
 
     return get_counts
+
+
+async def get_file_counts_summary(
+    call: Call,
+    run_ids: list[int] | None,
+    asked: ReportFilter | None,
+    compared: CompareData | None,
+    limit: int | None,
+    offset: int | None,
+) -> dict[str, dict[str, int]]:
+    """Of each file how many reports it has, in all (`reports`) and by what they are, such as `severity:HIGH`."""
+    extent = extent_of(limit, offset)
+    async with call.services.engine.connect() as conn:
+        found = await read_asked(conn, call.product, run_ids, asked, compared)
+        rows = await reports.count_by_file(
+            conn, call.product.id, found.where, limit=extent.limit, offset=extent.offset, diff=found.diff
+        )
+    files: dict[str, Counter[str]] = {}
+    for row in rows:
+        files.setdefault(row["file"], Counter()).update(dict.fromkeys(_kinds(row), row["reports"]))
+    return {file: dict(counts) for file, counts in files.items()}
+
+
+def _kinds(row: Any) -> list[str]:
+    """What a row counts for, as the viewer names it."""
+    severity = f"severity:{structs.Severity(row['severity']).name}"
+    return [
+        "reports",
+        severity,
+        f"review_status:{row['review_status']}",
+        f"detection_status:{row['detection_status']}",
+    ]
 
 
 async def get_severity_counts(
@@ -168,6 +201,7 @@ METHODS: Final[Methods] = {
     "getCheckerMsgCounts": Handled(counts_by(ReportGroup.MESSAGE), Right.PRODUCT_VIEW),
     "getAnalyzerNameCounts": Handled(counts_by(ReportGroup.ANALYZER), Right.PRODUCT_VIEW),
     "getFileCounts": Handled(counts_by(ReportGroup.FILE), Right.PRODUCT_VIEW),
+    "getFileCountsSummary": Handled(get_file_counts_summary, Right.PRODUCT_VIEW),
     "getSeverityCounts": Handled(get_severity_counts, Right.PRODUCT_VIEW),
     "getDetectionStatusCounts": Handled(get_detection_status_counts, Right.PRODUCT_VIEW),
     "getReviewStatusCounts": Handled(get_review_status_counts, Right.PRODUCT_VIEW),

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from storaged.thrift.structs import Permission
 from tests.acceptance.calls import call, eventually, get, until_ended, until_status
 from tests.acceptance.codechecker_client import Client
 from tests.acceptance.daemons import DaemonProcess
@@ -49,6 +50,8 @@ def test_nobody_needs_to_log_in_and_nobody_has_tokens(each_client: Client, share
     tokens = each_client.cmd(shared_daemon, "token", "list")
     assert tokens.code == 1
     assert "nobody has access tokens" in tokens.out + tokens.err
+    asked = {"permission": Permission.PRODUCT_ADMIN, "extraParams": '{"productID": "1"}'}
+    assert ask(shared_daemon, "Authentication", "getAuthorisedNames", **asked) == {"users": [], "groups": []}
 
 
 def test_a_task_is_awaited_without_a_poll_and_shown_as_codechecker_shows_it(

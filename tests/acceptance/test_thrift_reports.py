@@ -13,7 +13,7 @@ from tests.acceptance.daemons import DaemonProcess, running_daemon
 from tests.acceptance.thrift_calls import Failed, ask
 from tests.acceptance.uploads import report as any_report
 from tests.acceptance.uploads import upload
-from tests.plists import event, plist
+from tests.plists import event, place, plist
 
 SOURCES = {"/src/a.c": b"first\r\nsecond \xff\nthird", "/src/B.c": b"of b\n"}
 CHANGED = SOURCES | {"/src/a.c": b"changed\n"}
@@ -320,6 +320,27 @@ def test_reports_are_counted_by_what_they_have_in_common(reports: DaemonProcess)
         ("one", None, 2),
         ("one", "v1", 3),
     ]
+
+
+def test_the_reports_of_each_file_are_counted_by_what_they_are(reports: DaemonProcess) -> None:
+    stored(reports, "files", report(1), report(2), report(3, location=place(1, 1, 1), check_name="unix.Malloc"))
+    asked = {"runIds": ids(reports, "files"), "reportFilter": {}}
+    of_b = {"reports": 1, "severity:MEDIUM": 1, "review_status:unreviewed": 1, "detection_status:new": 1}
+    assert service(reports, "getFileCountsSummary", **asked) == {
+        "/src/a.c": {"reports": 2, "severity:HIGH": 2, "review_status:unreviewed": 2, "detection_status:new": 2},
+        "/src/B.c": of_b,
+    }
+    pages = [service(reports, "getFileCountsSummary", limit=1, offset=page, **asked) for page in range(3)]
+    assert list(map(list, pages)) == [["/src/B.c"], ["/src/a.c"], []]
+    compared = {"runIds": ids(reports, "files"), "diffType": DiffType.NEW}
+    asked = {"runIds": ids(reports, "two"), "reportFilter": {"isUnique": True}, "cmpData": compared}
+    assert [counts["reports"] for counts in service(reports, "getFileCountsSummary", **asked).values()] == [1]
+    service(reports, "removeRun", runFilter={"names": ["files"]})
+
+
+def test_of_no_guideline_any_rules_are_known(reports: DaemonProcess) -> None:
+    asked = [{"guidelineName": "sei-cert-c"}]
+    assert service(reports, "getGuidelineRules", guidelines=asked) == {"sei-cert-c": []}
 
 
 def test_the_values_of_annotations_are_told(reports: DaemonProcess) -> None:
