@@ -44,6 +44,7 @@ END)
 AND (:messages::text[] IS NULL OR r.message ILIKE ANY (:messages))
 AND (:report_hashes::uuid[] IS NULL OR r.report_hash = ANY (:report_hashes)
      OR coalesce(r.foreign_hash, replace(r.report_hash::text, '-', '')) LIKE ANY (:report_hash_globs::text[]))
+AND (:in_plans::uuid[] IS NULL OR r.report_hash = ANY (:in_plans))
 AND (:annotation_names::text[] IS NULL OR EXISTS (
     SELECT FROM unnest(:annotation_names, :annotation_values::text[]) AS a (name, value)
     WHERE r.annotations ->> a.name ILIKE a.value))

@@ -77,6 +77,8 @@ class ReportFilter:
     file_ids_of: FilesOf = FilesOf.REPORT
     messages: Sequence[str] = ()
     report_hashes: Sequence[str] = ()
+    # keys of hashes, beside those; None: any; empty: none
+    in_plans: Sequence[UUID] | None = None
     # name and value
     annotations: Sequence[tuple[str, str]] = ()
     # of the reports of a hash that fit all else, only the one with the shortest bug path
@@ -376,6 +378,7 @@ def _conditions(where: ReportFilter, diff: Difference | None) -> dict[str, Any]:
         **{name: [like_pattern(glob) for glob in getattr(where, name)] or None for name in GLOB_CONDITIONS},
         "report_hashes": [report_key(text) for text in hashes] if where.report_hashes else None,
         "report_hash_globs": [like_pattern(text) for text in where.report_hashes if "*" in text],
+        "in_plans": where.in_plans,
         "annotation_names": [name for name, _ in where.annotations] or None,
         "annotation_values": [like_pattern(glob) for _, glob in where.annotations],
         **{name: getattr(where, name) for name in PLAIN_CONDITIONS},

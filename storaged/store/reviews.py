@@ -184,8 +184,8 @@ def _conditions(where: RuleFilter) -> dict[str, Any]:
 
 def _said(status: ReviewStatus, message: str, author: str | None) -> dict[str, Any]:
     """With the words of the system's comment that come before the status as it was, and after."""
-    kind, told = (SystemComment.REVIEW_CHANGED_WITH_MESSAGE, [message]) if message else (SystemComment.REVIEW_CHANGED, [])
-    change = shlex.join([status.capitalize(), *told])
+    kind = SystemComment.REVIEW_CHANGED_WITH_MESSAGE if message else SystemComment.REVIEW_CHANGED
+    change = shlex.join([status.capitalize(), message] if message else [status.capitalize()])
     return {"status": str(status), "message": message, "author": author, "kind": str(kind), "change": change}
 
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from storaged.database.sql import Connection
 from storaged.model import DetectionStatus, RunId, StoreId
-from storaged.store import components, numbered
+from storaged.store import cleanup_plans, components, numbered
 from storaged.store.diffs import Difference, DiffSet, Side, difference
 from storaged.store.numbered import RunChoice
 from storaged.store.products import Product
@@ -67,6 +68,7 @@ async def read_asked(
             open_at=_open_at(asked, time_or_none(at)),
             **_values(asked),
             **await _components(conn, product, asked),
+            in_plans=await _in_plans(conn, product, asked),
             **_numbers(asked),
             **_times(asked),
         ),
@@ -117,6 +119,12 @@ async def _components(conn: Connection, product: Product, asked: structs.ReportF
     return {"file_ids": files, "file_ids_of": _files_of(asked)}
 
 
+async def _in_plans(conn: Connection, product: Product, asked: structs.ReportFilter) -> Sequence[UUID] | None:
+    """The hashes of cleanup plans; None where no plan is asked for."""
+    names = asked.get("cleanupPlanNames")
+    return await cleanup_plans.hashes_of_plans(conn, product.id, names) if names else None
+
+
 def _files_of(asked: structs.ReportFilter) -> FilesOf:
     if asked.get("componentMatchesAnyPoint"):
         return FilesOf.ANY
@@ -132,9 +140,7 @@ def _open_at(asked: structs.ReportFilter, at: datetime | None) -> datetime | Non
 
 
 def _values(asked: structs.ReportFilter) -> dict[str, Any]:
-    """Conditions that are lists of alternatives; raises Refused."""
-    if asked.get("cleanupPlanNames"):
-        raise Refused("storaged has no cleanup plans: leave cleanupPlanNames out of the filter.")
+    """Conditions that are lists of alternatives."""
     return {
         "detection_statuses": [DetectionStatus(one.name.lower()) for one in asked.get("detectionStatus") or ()],
         "review_statuses": [FROM_STATUSES[one] for one in asked.get("reviewStatus") or ()],

@@ -6,6 +6,7 @@ from typing import Final
 from storaged.thrift import (
     authentication,
     checkers,
+    cleanup_plans,
     comments,
     components,
     configuration,
@@ -38,6 +39,7 @@ TABLES: Final[Mapping[str, Methods]] = {
         **reviews.METHODS,
         **comments.METHODS,
         **components.METHODS,
+        **cleanup_plans.METHODS,
         **transfer.METHODS,
         "getPackageVersion": serverinfo.METHODS["getPackageVersion"],
     },

@@ -99,8 +99,8 @@ def test_an_unknown_product_is_told(shared_daemon: DaemonProcess) -> None:
 
 
 def test_a_method_that_has_no_handler_is_told_by_its_name(shared_daemon: DaemonProcess) -> None:
-    told = refused(shared_daemon, "CodeCheckerService", "getCleanupPlans", product="Default")
-    assert (str(told), told.code) == ("storaged does not support getCleanupPlans.", ErrorCode.GENERAL)
+    told = refused(shared_daemon, "CodeCheckerService", "getSuppressFile", product="Default")
+    assert (str(told), told.code) == ("storaged does not support getSuppressFile.", ErrorCode.GENERAL)
 
 
 @pytest.mark.parametrize(

@@ -183,9 +183,19 @@ def test_a_time_that_is_none_is_told(reports: DaemonProcess, report_filter: Any,
         chosen(reports, **report_filter)
 
 
-def test_cleanup_plans_are_told_not_to_be_there_and_not_left_out_of_a_filter(reports: DaemonProcess) -> None:
-    with pytest.raises(Failed, match="leave cleanupPlanNames out"):
-        chosen(reports, cleanupPlanNames=["x"])
+def test_reports_are_filtered_by_cleanup_plans(reports: DaemonProcess) -> None:
+    plans = {name: service(reports, "addCleanupPlan", name=name) for name in ("spring", "autumn", "empty")}
+    for name, numbers_in in (("spring", (1, 3)), ("autumn", (3, 4))):
+        hashes = [f"{number:032x}" for number in numbers_in]
+        assert service(reports, "setCleanupPlan", cleanupPlanId=plans[name], reportHashes=[*hashes, "foreign"])
+    assert chosen(reports, "two", cleanupPlanNames=["spring"]) == [1, 3, 3]
+    assert chosen(reports, "two", cleanupPlanNames=["autumn", "empty"]) == [3, 3]
+    assert chosen(reports, "one", cleanupPlanNames=["autumn"], reportHash=[f"{1:032x}", f"{4:032x}"]) == [4]
+    assert chosen(reports, cleanupPlanNames=["empty"]) == chosen(reports, cleanupPlanNames=["SPRING", "s*"]) == []
+    service(reports, "closeCleanupPlan", cleanupPlanId=plans["autumn"])
+    assert service(reports, "getRunResultCount", reportFilter={"cleanupPlanNames": ["autumn"]}) == 4
+    for plan in plans.values():
+        service(reports, "removeCleanupPlan", cleanupPlanId=plan)
 
 
 def test_reports_are_filtered_by_source_components(reports: DaemonProcess) -> None:

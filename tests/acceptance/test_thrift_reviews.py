@@ -240,6 +240,70 @@ def test_texts_that_are_too_long_are_refused(
     assert caught.value.code == ErrorCode.GENERAL
 
 
+def plans(daemon: DaemonProcess, **plan_filter: Any) -> list[str]:
+    return [plan["name"] for plan in call(daemon, "getCleanupPlans", filter=plan_filter)]
+
+
+def test_cleanup_plans_are_added_changed_closed_reopened_and_removed(pantry: DaemonProcess) -> None:
+    assert call(pantry, "getCleanupPlans") == []
+    due = 1_800_000_000
+    spring = call(pantry, "addCleanupPlan", name="spring", description="all", dueDate=due)
+    autumn = call(pantry, "addCleanupPlan", name="autumn", dueDate=0)
+    assert call(pantry, "getCleanupPlans") == [
+        {"id": autumn, "name": "autumn", "reportHashes": []},
+        {"id": spring, "name": "spring", "description": "all", "dueDate": due, "reportHashes": []},
+    ]
+    assert plans(pantry, names=["spring"]) == plans(pantry, ids=[spring]) == ["spring"]
+    assert plans(pantry, ids=[], names=[]) == ["autumn", "spring"]
+    assert plans(pantry, names=["S*"]) == []
+    assert call(pantry, "updateCleanupPlan", id=autumn, name="winter", description="none")
+    for _ in range(2):
+        assert call(pantry, "closeCleanupPlan", cleanupPlanId=autumn)
+    (closed,) = call(pantry, "getCleanupPlans", filter={"isOpen": False})
+    assert (closed["name"], closed["description"], "dueDate" in closed) == ("winter", "none", False)
+    assert closed["closedAt"] > 0
+    assert plans(pantry, isOpen=True) == ["spring"]
+    assert call(pantry, "reopenCleanupPlan", cleanupPlanId=autumn)
+    assert plans(pantry, isOpen=True) == ["spring", "winter"]
+    with pytest.raises(Failed, match="There is a cleanup plan 'winter' already") as caught:
+        call(pantry, "updateCleanupPlan", id=spring, name="winter")
+    assert caught.value.code == ErrorCode.DATABASE
+    for name, told in (("winter", "There is a cleanup plan 'winter' already"), ("", "between 1 and 2000 bytes")):
+        with pytest.raises(Failed, match=told):
+            call(pantry, "addCleanupPlan", name=name)
+    for plan in (spring, autumn):
+        assert call(pantry, "removeCleanupPlan", cleanupPlanId=plan)
+    assert plans(pantry) == []
+
+
+def test_report_hashes_are_put_into_cleanup_plans_and_taken_out(pantry: DaemonProcess) -> None:
+    plan = call(pantry, "addCleanupPlan", name="spring")
+    other = call(pantry, "addCleanupPlan", name="autumn")
+    known = report(pantry)["report_hash"]
+    for hashes in ([known, "Foreign", known], ["aa", known], []):
+        assert call(pantry, "setCleanupPlan", cleanupPlanId=plan, reportHashes=hashes)
+    assert call(pantry, "setCleanupPlan", cleanupPlanId=other, reportHashes=[known])
+    assert call(pantry, "unsetCleanupPlan", cleanupPlanId=plan, reportHashes=["Foreign", "never in it"])
+    (found,) = call(pantry, "getCleanupPlans", filter={"names": ["spring"]})
+    assert sorted(found["reportHashes"]) == sorted(["aa", known])
+    for gone in (plan, other):
+        assert call(pantry, "removeCleanupPlan", cleanupPlanId=gone)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("updateCleanupPlan", {"id": 999, "name": "x"}),
+        *((f"{verb}CleanupPlan", {"cleanupPlanId": 999}) for verb in ("close", "reopen", "remove")),
+        *((f"{verb}CleanupPlan", {"cleanupPlanId": 999, "reportHashes": ["x"]}) for verb in ("set", "unset")),
+    ],
+)
+def test_a_cleanup_plan_that_is_not_there_is_told(pantry: DaemonProcess, method: str, arguments: Any) -> None:
+    with pytest.raises(Failed, match="There is no cleanup plan with the id 999") as caught:
+        call(pantry, method, **arguments)
+    assert caught.value.code == ErrorCode.DATABASE
+
+
 COMPONENT = "+*/shelf.cpp\n-*/units.h"
 
 

@@ -198,6 +198,7 @@ FILTERS: list[tuple[dict[str, Any], Expected]] = [
     ({"messages": ["*100%"]}, lambda report: report["message"].endswith("100%")),
     ({"report_hashes": [HASH]}, lambda report: report["report_hash"] == HASH),
     ({"report_hashes": ["c*", HASH]}, lambda report: report["report_hash"].startswith("c")),
+    ({"in_plans": [UUID(HASH)]}, lambda report: report["report_hash"] == HASH),
     ({"annotations": [("testcase", "log*")]}, lambda report: "testcase" in report["annotations"]),
     (
         {"annotations": [("testcase", "*100%"), ("host", "*")]},
