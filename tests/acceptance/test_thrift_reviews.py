@@ -1,4 +1,4 @@
-"""Reviews, comments and source components as CodeChecker's clients are told them."""
+"""Reviews, comments, source components, cleanup plans and filter presets as CodeChecker's clients are told them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -302,6 +302,81 @@ def test_a_cleanup_plan_that_is_not_there_is_told(pantry: DaemonProcess, method:
     with pytest.raises(Failed, match="There is no cleanup plan with the id 999") as caught:
         call(pantry, method, **arguments)
     assert caught.value.code == ErrorCode.DATABASE
+
+
+def presets(daemon: DaemonProcess) -> list[tuple[int, str]]:
+    return [(preset["id"], preset["name"]) for preset in call(daemon, "listFilterPreset")]
+
+
+def test_filter_presets_are_kept_as_they_were_given_changed_renamed_and_deleted(pantry: DaemonProcess) -> None:
+    asked = {
+        "severity": [40],
+        "reviewStatus": [ReviewStatus.CONFIRMED],
+        "isUnique": True,
+        "checkerName": ["core.*"],
+        "bugPathLength": {"min": 1},
+        "date": {"detected": {"after": 5}},
+        "annotations": [{"first": "testcase", "second": "t*"}],
+        "fixDate": 2**62,
+    }
+    first = call(pantry, "storeFilterPreset", preset={"id": -1, "name": "mine", "reportFilter": asked})
+    second = call(pantry, "storeFilterPreset", preset={"name": "all"})
+    assert call(pantry, "getFilterPreset", id=first) == {"id": first, "name": "mine", "reportFilter": asked}
+    assert presets(pantry) == [(first, "mine"), (second, "all")]
+    assert call(pantry, "renameFilterPreset", id=second, name="every") == second
+    changed = {"id": first, "name": "ours", "reportFilter": {"severity": [10]}}
+    assert call(pantry, "storeFilterPreset", preset=changed) == first
+    assert call(pantry, "listFilterPreset") == [
+        {"id": first, "name": "ours", "reportFilter": {"severity": [10], "annotations": []}},
+        {"id": second, "name": "every", "reportFilter": {"annotations": []}},
+    ]
+    for method, arguments in (
+        ("storeFilterPreset", {"preset": {"id": -1, "name": "every"}}),
+        ("storeFilterPreset", {"preset": {"id": first, "name": "every"}}),
+        ("renameFilterPreset", {"id": first, "name": "every"}),
+    ):
+        with pytest.raises(Failed, match="There is a filter preset 'every' already") as caught:
+            call(pantry, method, **arguments)
+        assert caught.value.code == ErrorCode.DATABASE
+    for preset in (first, second):
+        assert call(pantry, "deleteFilterPreset", id=preset) == preset
+    assert presets(pantry) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "told"),
+    [
+        ("getFilterPreset", {"id": 999}, "no filter preset with the id 999"),
+        ("deleteFilterPreset", {"id": 999}, "no filter preset with the id 999"),
+        ("renameFilterPreset", {"id": 999, "name": "x"}, "no filter preset with the id 999"),
+        ("storeFilterPreset", {"preset": {"id": 999, "name": "x"}}, "no filter preset with the id 999"),
+        ("storeFilterPreset", {"preset": {"id": -1}}, "between 1 and 2000 bytes"),
+        ("storeFilterPreset", {"preset": {"id": -1, "name": "x" * 2001}}, "between 1 and 2000 bytes"),
+    ],
+)
+def test_a_filter_preset_that_cannot_be_is_told(pantry: DaemonProcess, method: str, arguments: Any, told: str) -> None:
+    with pytest.raises(Failed, match=told):
+        call(pantry, method, **arguments)
+
+
+def test_codecheckers_own_client_makes_applies_renames_and_deletes_filter_presets(
+    codechecker_client: Client, pantry: DaemonProcess
+) -> None:
+    def client(*arguments: str) -> Done:
+        return codechecker_client.cmd(pantry, *arguments, product="Default")
+
+    made = client("filter-preset", "new", "--name", "zeros", "--checker-name", "core.DivideZero", "--uniqueing", "on")
+    assert made.code == 0, made.err + made.out
+    listed = client("filter-preset", "list", "-o", "json")
+    assert [one["name"] for one in listed.json] == ["zeros"]
+    assert "core.DivideZero" in listed.out
+    shown = client("results", "pantry", "--filter-preset", "zeros", "-o", "json").json
+    assert [one["bugHash"] for one in shown] == [report(pantry)["report_hash"]]
+    (number, _name), *_ = presets(pantry)
+    assert client("filter-preset", "rename", "--preset-id", str(number), "--new-name", "naught").code == 0
+    assert presets(pantry) == [(number, "naught")]
+    assert client("filter-preset", "delete", "--id", str(number)).code == 0
+    assert presets(pantry) == []
 
 
 COMPONENT = "+*/shelf.cpp\n-*/units.h"
