@@ -81,7 +81,9 @@ async def lock_run(conn: Connection, new: NewStore, run_limit: int | None) -> Lo
         await delete_run(conn, new.product_id, RunId(row["id"]))
         row = None
     if row is None:
-        await _check_run_limit(conn, new, run_limit)
+        # A product's own limit goes before the one of the settings.
+        own = await lock_names(conn, new.product_id)
+        await check_run_limit(conn, new.product_id, new.product, new.run, run_limit if own is None else own)
         row = await QUERIES["insert_run"].row(conn, product=new.product_id, name=new.run)
     return LockedRun(RunId(row["id"]), row["stored_at"])
 
@@ -218,15 +220,11 @@ async def list_history(
     return await QUERIES["list_history"].fetch(conn, product=product, name=name, before=before, limit=limit)
 
 
-async def _check_run_limit(conn: Connection, new: NewStore, run_limit: int | None) -> None:
-    """A product's own limit goes before the one of the settings."""
-    own = await lock_names(conn, new.product_id)
-    limit = run_limit if own is None else own
-    if limit is None:
-        return
-    if await count_runs(conn, new.product_id) >= limit:
+async def check_run_limit(conn: Connection, product: ProductId, endpoint: str, run: str, limit: int | None) -> None:
+    """Raises RunLimitReached where the product has as many runs as it takes; None is no limit."""
+    if limit is not None and await count_runs(conn, product) >= limit:
         raise RunLimitReached(
-            f"Product {new.product!r} has as many runs as it takes ({limit}), so {new.run!r} cannot be made. "
+            f"Product {endpoint!r} has as many runs as it takes ({limit}), so {run!r} cannot be made. "
             "Delete runs that nobody reads, or raise the product's run limit."
         )
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final, cast
 
+from storaged.api.params import INDEXED_BYTES
 from storaged.auth.permissions import Right
 from storaged.database.sql import Connection
 from storaged.store import filter_presets
@@ -10,9 +11,6 @@ from storaged.thrift import structs
 from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.faults import Refused
 from storaged.thrift.structs import ErrorCode
-
-# A key of an index has room for that.
-NAME_BYTES: Final = 2000
 
 
 async def list_filter_presets(call: Call) -> list[structs.FilterPreset]:
@@ -67,8 +65,8 @@ def _unknown(preset_id: int) -> Refused:
 
 
 def _checked(name: str | None) -> str:
-    if not name or len(name.encode()) > NAME_BYTES:
-        raise Refused(f"The name of a filter preset has between 1 and {NAME_BYTES} bytes.")
+    if not name or len(name.encode()) > INDEXED_BYTES:
+        raise Refused(f"The name of a filter preset has between 1 and {INDEXED_BYTES} bytes.")
     return name
 
 

@@ -12,9 +12,10 @@ from storaged.api.params import LongText, Name, Text, read_object
 from storaged.api.uploads import HASHES, MOST_HASHES
 from storaged.auth.permissions import Right
 from storaged.ingest.accept import StoreRequest, enqueue_store
-from storaged.model import Job, JobStatus
+from storaged.model import ENDED, Job, JobKind, JobStatus
+from storaged.queue.lists import JobFilter, list_jobs
 from storaged.spool.local import Spooled, gathered
-from storaged.store import contents
+from storaged.store import contents, runs
 from storaged.thrift.calls import Arguments, Call, Handled, Methods, Streamed
 from storaged.thrift.faults import Refused
 from storaged.thrift.structs import ErrorCode
@@ -23,6 +24,7 @@ from storaged.thrift.uploads import PIECE, UploadCall, unpacked
 
 # What the blocking call answers: the run's id once, which no client has looked at for years.
 STORED: Final = -1
+UNFINISHED: Final = [status for status in JobStatus if status not in ENDED]
 
 
 class RunOptions(BaseModel):
@@ -92,9 +94,10 @@ def _received(call: Call, upload: UploadCall) -> AbstractAsyncContextManager[Spo
 
 
 async def _enqueue(call: Call, spooled: Spooled, options: Mapping[str, Any], *, legacy: bool) -> Job:
-    """Raises BadRequest, and what `enqueue_store` raises."""
+    """Raises BadRequest, RunLimitReached, and what `enqueue_store` raises."""
     given = {name: value for name, value in options.items() if value not in (None, "")}
     run = read_object(OPTIONS, given, "storeOpts")
+    await _check_run_limit(call, run.run_name)
     request = StoreRequest(
         product=call.product,
         run=run.run_name,
@@ -107,6 +110,21 @@ async def _enqueue(call: Call, spooled: Spooled, options: Mapping[str, Any], *, 
         legacy=legacy,
     )
     return await enqueue_store(call.services.engine, call.services.spool, request, spooled)
+
+
+async def _check_run_limit(call: Call, run: str) -> None:
+    """Refuse a new run that cannot be made, before there is a job: who detaches would not learn of its end.
+
+    What is to be deleted first may make room; the merge looks again in any case.
+    """
+    product = call.product
+    limit = product.most_runs(call.services.settings.run_limit)
+    if limit is None:
+        return
+    deletions = JobFilter(kinds=[JobKind.DELETE_RUN], statuses=UNFINISHED, products=[product.id])
+    async with call.services.engine.connect() as conn:
+        if not await runs.has_run(conn, product.id, run) and not await list_jobs(conn, deletions, limit=1):
+            await runs.check_run_limit(conn, product.id, product.endpoint, run, limit)
 
 
 def _not_stored(job: Job) -> Refused:

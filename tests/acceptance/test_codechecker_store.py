@@ -82,5 +82,6 @@ def test_limits_are_told(shared_daemon: DaemonProcess, codechecker_client: Clien
     assert f"Configured report limit for this product: {SAMPLE_REPORTS - 1}" in done.out
     done = codechecker_client.store(shared_daemon, sample, "-n", "sample", product="full")
     assert done.code == 1
-    assert "The job terminated in status 'FAILED'." in done.out
-    assert "FAILED!" in done.out
+    assert "Error during API call: massStoreRunAsynchronous" in done.out
+    assert "Product 'full' has as many runs as it takes (0), so 'sample' cannot be made." in done.out
+    assert get(shared_daemon, "/api/v1/jobs?product=full")["jobs"] == []

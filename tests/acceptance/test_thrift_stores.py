@@ -16,7 +16,7 @@ import pytest
 
 from storaged.thrift.structs import ErrorCode, StoreLimitKind
 from tests import apache
-from tests.acceptance.calls import eventually, get, reports_of, texts, until_ended
+from tests.acceptance.calls import call, eventually, get, post_json, reports_of, texts, until_ended
 from tests.acceptance.daemons import DaemonProcess, running_daemon
 from tests.acceptance.thrift_calls import Failed, answer_of, ask, method_of, path_of, post
 from tests.acceptance.uploads import SOURCE, bulky_result_file, one_report, upload
@@ -104,6 +104,22 @@ def test_a_store_waits_for_the_older_one_of_its_run(shared_daemon: DaemonProcess
     first, second = (until_ended(shared_daemon, token) for token in tokens)
     assert [job["status"] for job in (first, second)] == ["completed", "completed"]
     assert first["finished_at"] <= second["started_at"]
+
+
+def test_a_run_too_many_is_refused_unless_one_is_to_be_deleted_before(shared_daemon: DaemonProcess) -> None:
+    product = "narrow"
+    assert post_json(shared_daemon, "/api/v1/products", {"endpoint": product, "run_limit": 1}).status == 201
+    until_ended(shared_daemon, send(shared_daemon, packed(one_report()), {"runName": "old"}, product))
+    told = refused(shared_daemon, packed(one_report()), {"runName": "new"}, product)
+    assert (told.code, "'new' cannot be made" in str(told)) == (ErrorCode.GENERAL, True)
+    until_ended(shared_daemon, send(shared_daemon, packed(one_report(1)), {"runName": "old", "force": True}, product))
+    busy = upload({"a.plist": bulky_result_file(20)})
+    before = send(shared_daemon, packed(busy), {"runName": "old"}, product)
+    deletion = call(shared_daemon, "DELETE", f"/api/v1/products/{product}/runs/old")
+    assert deletion.status == 202
+    after = send(shared_daemon, packed(one_report()), {"runName": "new"}, product)
+    for token in (before, after):
+        until_ended(shared_daemon, token)
 
 
 def test_a_daemon_that_stops_tells_who_waits_for_a_store(database_url: str, tmp_path: Path) -> None:
