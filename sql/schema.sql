@@ -146,6 +146,8 @@ SELECT
     job.status, job.attempt, job.node, job.priority, job.sequence, job.created_at, job.enqueued_at, job.started_at,
     job.finished_at, job.heartbeat_at, job.phase, job.done, job.total, job.cancel_requested, job.consumed, job.result,
     job.reason, job.submitter,
+    -- stored by the call that CodeChecker's clients before 6.25 have
+    coalesce((job.arguments ->> 'legacy')::boolean, false) AS legacy,
     -- [at, who, text] of each, the oldest first; NULL when there is none
     (
         SELECT jsonb_agg(jsonb_build_array(comment.at, comment.who, comment.text) ORDER BY comment.id)

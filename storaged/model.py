@@ -134,6 +134,8 @@ class Job:
     result: Mapping[str, Any] | None
     # One of Reason, or of a newer version's.
     reason: str | None = None
+    # A store that came by a call which is answered only when it has ended.
+    legacy: bool = False
     comments: tuple[Comment, ...] = ()
 
 

@@ -244,6 +244,7 @@ WHERE
             OR (cardinality(:nodes_like::text[]) > 0 AND node ILIKE ANY(:nodes_like::text[]))
     END
     AND (cardinality(:kinds::text[]) = 0 OR kind LIKE ANY(:kinds::text[]))
+    AND (:legacy::boolean IS NULL OR kind <> 'store' OR legacy = :legacy::boolean)
     AND (cardinality(:statuses::text[]) = 0 OR status = ANY(:statuses::text[]))
     AND (cardinality(:runs::text[]) = 0 OR run = ANY(:runs::text[]))
     AND CASE

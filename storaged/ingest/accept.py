@@ -61,6 +61,7 @@ class StoreRequest:
             "trim_path_prefixes": list(self.trim_path_prefixes),
             "force": self.force,
             "keep_going": self.keep_going,
+            "legacy": self.legacy,
         }
 
 

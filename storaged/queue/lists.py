@@ -27,6 +27,8 @@ class JobFilter:
     tokens: Sequence[str] = ()
     nodes: Sequence[str] = ()
     kinds: Sequence[str] = ()
+    # Of stores: whether they came by the legacy call.
+    legacy: bool | None = None
     statuses: Sequence[JobStatus] = ()
     runs: Sequence[str] = ()
     # With `no_user` also those that nobody is known to have made.

@@ -32,6 +32,7 @@ KINDS: Final = {
     JobKind.DELETE_RUN: "report_server::removeRun()",
     JobKind.DUMMY: "TaskService::DummyTask",
 }
+LEGACY_STORE: Final = "report_server::massStoreRun()"
 FLAGS: Final = {Ternary.BOTH: None, Ternary.OFF: False, Ternary.ON: True}
 
 
@@ -127,7 +128,7 @@ def _is_young(job: Job) -> bool:
 def _info(job: Job) -> TaskInfo:
     info: TaskInfo = {
         "token": job.token,
-        "taskKind": KINDS[job.kind],
+        "taskKind": LEGACY_STORE if job.legacy else KINDS[job.kind],
         "status": TaskStatus[job.status.name],
         "productId": job.product_id or 0,
         "summary": job.summary,
@@ -169,7 +170,7 @@ def _administrator_info(job: Job) -> AdministratorTaskInfo:
 
 def _job_filter(filters: TaskFilter) -> JobFilter | None:
     """None when no job can fit. An empty list of users or products: of none; other empty lists narrow nothing."""
-    kinds = [kind for kind in JobKind if any(_fits(glob, KINDS[kind], kind) for glob in filters.get("kinds", ()))]
+    kinds, legacy = _kinds(filters.get("kinds", ()))
     products = [ProductId(one) for one in filters.get("productIDs", ()) if 0 < one <= LARGEST_PRODUCT_ID]
     if (filters.get("kinds") and not kinds) or (filters.get("productIDs") and not products):
         return None
@@ -177,6 +178,7 @@ def _job_filter(filters: TaskFilter) -> JobFilter | None:
         tokens=filters.get("tokens", ()),
         nodes=filters.get("machineIDs", ()),
         kinds=kinds,
+        legacy=legacy,
         statuses=[JobStatus[status.name] for status in filters.get("statuses", ())],
         users=filters.get("usernames", ()),
         no_user=filters.get("usernames") == [],
@@ -193,6 +195,14 @@ def _job_filter(filters: TaskFilter) -> JobFilter | None:
         cancelled=FLAGS[filters.get("cancelFlag", Ternary.BOTH)],
         consumed=FLAGS[filters.get("consumedFlag", Ternary.BOTH)],
     )
+
+
+def _kinds(globs: Sequence[str]) -> tuple[list[JobKind], bool | None]:
+    """The kinds whose names one of the globs fits, and of stores whether only legacy ones are meant, or only others."""
+    kinds = {kind for kind in JobKind if any(_fits(glob, KINDS[kind], kind) for glob in globs)}
+    legacy = any(_fits(glob, LEGACY_STORE, JobKind.STORE) for glob in globs)
+    only = None if legacy == (JobKind.STORE in kinds) else legacy
+    return sorted(kinds | ({JobKind.STORE} if legacy else set())), only
 
 
 def _time(epoch: int | None) -> datetime | None:

@@ -88,6 +88,20 @@ def test_the_blocking_call_is_answered_when_its_job_has_ended(shared_daemon: Dae
     (job,) = get(shared_daemon, "/api/v1/jobs?run=blocking")["jobs"]
     assert (job["status"], job["summary"]) == ("completed", "Legacy store of results to 'Default' - 'blocking'")
     assert "legacy call massStoreRun" in texts(job)
+    legacy, usual = "report_server::massStoreRun()", "report_server::massStoreRunAsynchronous()"
+    assert ask(shared_daemon, "Tasks", "getTaskInfo", token=job["token"])["taskKind"] == legacy
+    other = store(shared_daemon, "not blocking", packed(one_report()))
+    assert ask(shared_daemon, "Tasks", "getTaskInfo", token=other)["taskKind"] == usual
+    for kinds, expected in (
+        ([legacy], [job["token"]]),
+        ([usual], [other]),
+        (["*massstorerun*"], [job["token"], other]),
+        (["store"], [job["token"], other]),
+        ([legacy, "delete_run"], [job["token"]]),
+        (["delete_run"], []),
+    ):
+        found = ask(shared_daemon, "Tasks", "getTasks", filters={"kinds": kinds, "tokens": [job["token"], other]})
+        assert [one["normalInfo"]["token"] for one in found] == expected, kinds
 
 
 def test_the_blocking_call_tells_why_its_job_failed(shared_daemon: DaemonProcess) -> None:

@@ -23,7 +23,7 @@ COUNT = 48
 SCENE = """
 INSERT INTO job (
     token, kind, product_id, run, username, summary, status, head, node, node_instance, lease_id,
-    cancel_requested, consumed, enqueued_at, started_at, finished_at, heartbeat_at
+    cancel_requested, consumed, enqueued_at, started_at, finished_at, heartbeat_at, arguments
 )
 SELECT
     lpad(to_hex(n), 64, '0'), CASE WHEN n % 3 = 0 THEN 'dummy' ELSE 'store' END, product,
@@ -35,7 +35,8 @@ SELECT
     n % 7 < 3, status NOT IN ('enqueued', 'running') AND n % 2 = 0,
     at, CASE WHEN begun THEN at + interval '10 minutes' END,
     CASE WHEN status NOT IN ('enqueued', 'running') THEN at + interval '20 minutes' END,
-    CASE WHEN begun THEN at + interval '15 minutes' END
+    CASE WHEN begun THEN at + interval '15 minutes' END,
+    CASE n % 4 WHEN 1 THEN '{"legacy": true}'::jsonb WHEN 2 THEN '{"legacy": false}' ELSE '{}' END
 FROM generate_series(1, $3) AS n
 CROSS JOIN LATERAL (
     SELECT
@@ -88,6 +89,8 @@ FILTERS: list[tuple[dict[str, Any], Expected]] = [
     ({"kinds": [JobKind.DUMMY]}, lambda job: job.kind is JobKind.DUMMY),
     ({"kinds": ["Dummy"]}, lambda job: job.kind is JobKind.DUMMY),
     ({"kinds": ["S*E", "delete*"]}, lambda job: job.kind is JobKind.STORE),
+    ({"legacy": True}, lambda job: int(job.token, 16) % 4 == 1 or job.kind is not JobKind.STORE),
+    ({"legacy": False}, lambda job: int(job.token, 16) % 4 != 1 or job.kind is not JobKind.STORE),
     (
         {"statuses": [JobStatus.ENQUEUED, JobStatus.RUNNING]},
         lambda job: job.status in {JobStatus.ENQUEUED, JobStatus.RUNNING},
