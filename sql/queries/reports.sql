@@ -211,7 +211,7 @@ FROM (
     ) found
     GROUP BY found.file, found.severity, found.review_status, found.detection_status
 ) counted
-WHERE counted.position > :offset::bigint AND counted.position <= :offset + :limit::bigint
+WHERE counted.position > :offset::bigint AND counted.position - :limit::bigint <= :offset
 ORDER BY counted.position;
 
 -- name: annotation_values

@@ -88,7 +88,7 @@ def test_runs_and_the_latest_store_are_counted(shared_daemon: DaemonProcess) -> 
     assert found["runCount"] == 2
     assert found["runStoreInProgress"] == []
     assert found["latestStoreToProduct"].replace(" ", "T") == newest["stored_at"].removesuffix("Z")
-    assert "2 runs" in refusal(shared_daemon, "removeProduct", productId=found["id"])
+    assert "runs (2)" in refusal(shared_daemon, "removeProduct", productId=found["id"])
 
 
 def test_a_run_that_is_being_stored_is_named(shared_daemon: DaemonProcess, shared_database_url: str, zoo: int) -> None:
