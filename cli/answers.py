@@ -20,6 +20,8 @@ PASSING_STATUSES = {429, 500, 502, 503, 504}
 CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """How a secure connection breaks when the other side is killed; nothing is wrong with its security."""
 
+# Where in a request a fault is, as `query/kind/0: `; a person knows it as `kind`.
+_POINTER = re.compile(r"\b(?:query|body)/(\w+)(?:/\d+)*: ")
 _SSL_NOISE = re.compile(r"^\[[^]]*\] | \(_ssl\.c:\d+\)$")
 # What a proxy says for people, such as "No required SSL certificate was sent".
 _TITLE = re.compile(rb"<title>([^<]{1,200})</title>", re.IGNORECASE)
@@ -206,7 +208,7 @@ def _problem_text(content: Any) -> str | None:
     told = [
         f"  {fault.get('pointer')}: {fault.get('detail')}" for fault in faults if str(fault.get("detail")) not in text
     ]
-    return "\n".join([text, *told])
+    return _POINTER.sub(r"\1: ", "\n".join([text, *told]))
 
 
 def _not_a_daemon(base: str, answer: Answer) -> NotADaemon:

@@ -99,7 +99,9 @@ def cancel(tokens: tuple[str, ...], comment: str | None, address: Address, outpu
 @url_option
 @output_option
 def retry(tokens: tuple[str, ...], address: Address, output: str) -> None:
-    """Enqueue failed or dropped jobs again, while their uploads are kept. The tokens stay.
+    """Enqueue failed or dropped jobs again.
+
+    That is possible while their uploads are kept. The tokens stay.
 
     Exits with 0 when all requests were taken, else with 1.
     """

@@ -40,7 +40,7 @@ class ProductList(TypedDict):
 def check_endpoint(endpoint: str) -> str:
     """Raises ValueError for what cannot stand in a URL as it is, or stands for something else there."""
     if not re.fullmatch(ENDPOINT, endpoint):
-        raise ValueError("has letters, digits, `_`, `-` and `.` only, 63 at most, and begins with none of the last two")
+        raise ValueError("may have letters, digits, `_`, `-` and `.`, 63 of them, and begins with neither `-` nor `.`")
     if is_reserved(endpoint):
         raise ValueError(f"{endpoint!r} stands for something else in URLs: choose another name")
     return endpoint

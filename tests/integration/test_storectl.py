@@ -309,7 +309,7 @@ def test_a_refusal_tells_each_of_its_faults(daemon: Daemon, reports: Path) -> No
     daemon.replace_next("store", answering(lambda: problem(422, "The request is wrong.", errors=faults)))
     result = storectl(daemon, "store", str(reports))
     assert result.exit_code == 1
-    assert result.stderr == "storectl: The request is wrong.\n  query/tag: too short\n  query/run: has a NUL\n"
+    assert result.stderr == "storectl: The request is wrong.\n  tag: too short\n  run: has a NUL\n"
 
 
 # waiting
