@@ -29,10 +29,13 @@ from storaged.database.postgres_locks import (
 )
 from storaged.database.postgres_server import interrupt, last_words, launch
 from storaged.errors import EmbeddedPostgresError
+from storaged.tasks import running
 
 # A start may replay max_wal_size of WAL after a crash, on a slow disk.
 START_LIMIT_SECONDS = 600.0
 STOP_LIMIT_SECONDS = 120.0
+# How often it is seen whether the server still runs; a look is a system call.
+LOOK_SECONDS = 1.0
 
 # What a connection ends with while the server starts, recovers or shuts down, or when there is none.
 _NOT_YET = (
@@ -50,8 +53,9 @@ _log = structlog.get_logger(__name__)
 async def open_embedded(home: Path, bindir: Path | None = None) -> AsyncIterator[str]:
     """Run PostgreSQL in `home` while the block runs; yields the DSN of its database `storaged`.
 
-    Starts the server, or joins the one that runs there; whoever is the last to leave stops it. `bindir` has
-    PostgreSQL's programs, when not those of the wheel are wanted. Raises EmbeddedPostgresError.
+    Starts the server, or joins the one that runs there; whoever is the last to leave stops it. One that ends meanwhile,
+    killed by somebody, is started again. `bindir` has PostgreSQL's programs, when not those of the wheel are wanted.
+    Raises EmbeddedPostgresError.
     """
     place = await asyncio.to_thread(open_home, home)
     with ExitStack() as held:
@@ -63,7 +67,8 @@ async def open_embedded(home: Path, bindir: Path | None = None) -> AsyncIterator
                 await _stop_if_last(place, users)
                 raise
         try:
-            yield place.dsn()
+            async with running(_keep_running(place, bindir)):
+                yield place.dsn()
         finally:
             async with wait_for_exclusive(place.start_lock, START_LIMIT_SECONDS):
                 await _stop_if_last(place, users)
@@ -124,6 +129,29 @@ async def _run(place: PostgresHome, bindir: Path | None) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
+async def _keep_running(place: PostgresHome, bindir: Path | None) -> None:
+    """Start the server again when it has ended: nobody may stop it while there are users, so it was killed."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        if not _has_ended(place):
+            continue
+        _log.warning("the embedded PostgreSQL has ended; it is started again", last_words=last_words(place))
+        try:
+            async with wait_for_exclusive(place.start_lock, START_LIMIT_SECONDS):
+                await _run(place, bindir)
+        except (EmbeddedPostgresError, OSError) as error:
+            _log.warning("cannot start the embedded PostgreSQL again yet", error=str(error))
+
+
+def _has_ended(place: PostgresHome) -> bool:
+    """Each process of the server holds its lock."""
+    lock = try_exclusive(place.server_lock)
+    if lock is None:
+        return False
+    lock.close()
+    return True
+
+
 async def _launch_if_none_runs(place: PostgresHome, bindir: Path | None, launched: bool) -> bool:
     """Answers whether this process has launched the server, now or before; raises when it has ended since."""
     lock = try_exclusive(place.server_lock)
@@ -141,17 +169,17 @@ async def _launch_if_none_runs(place: PostgresHome, bindir: Path | None, launche
 
 async def _to_the_end(work: Callable[[], Binaries]) -> Binaries:
     """Run it in a thread, and wait for its end even when cancelled: it must not go on after the start lock is free."""
-    running = asyncio.ensure_future(asyncio.to_thread(work))
+    task = asyncio.ensure_future(asyncio.to_thread(work))
     cancelled = False
-    while not running.done():
+    while not task.done():
         try:
-            await asyncio.wait({running})
+            await asyncio.wait({task})
         except asyncio.CancelledError:
             cancelled = True
     if cancelled:
-        running.exception()  # has been looked at: the cancellation tells more
+        task.exception()  # has been looked at: the cancellation tells more
         raise asyncio.CancelledError
-    return running.result()
+    return task.result()
 
 
 async def _has_database(place: PostgresHome) -> bool:

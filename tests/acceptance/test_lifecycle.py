@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from storaged.database.engine import open_connection
+from storaged.database.postgres_home import PostgresHome
 from storaged.model import JobKind, JobStatus, ProductId, Token
 from storaged.queue import jobs
 from tests.acceptance.calls import (
@@ -214,6 +215,21 @@ def test_a_daemon_that_is_killed_in_the_middle_of_a_store_leaves_nothing_of_it_a
     assert daemon.stop() == 0
     assert list((daemon.data_dir / "spool").glob("*.zip")) == []
     assert [path for path in (daemon.data_dir / "scratch").rglob("*") if path.is_file()] == []
+
+
+def test_an_embedded_database_that_is_killed_is_started_again_and_nothing_is_lost(tmp_path: Path) -> None:
+    with running_daemon(None, tmp_path) as daemon:
+        until_ended(daemon, store(daemon, "r", one_report(1)))
+        pid_file = PostgresHome(daemon.data_dir / "postgres").pid_file
+        pid = int(pid_file.read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: pid_file.exists() and int(pid_file.read_text().split()[0]) != pid)
+        daemon.wait_until_ready()
+        assert until_ended(daemon, store(daemon, "r", one_report(2)))["status"] == "completed"
+        assert sorted(found["message"] for found in reports_of(daemon, "r")) == ["bad 1", "bad 2"]
+        assert "it is started again" in daemon.log.read_text()
+        assert daemon.stop() == 0
+        assert not pid_file.exists()
 
 
 # The daemon is stopped

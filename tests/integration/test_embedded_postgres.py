@@ -356,6 +356,18 @@ async def test_a_killed_server_is_started_again_over_its_pid_file(home: Path) ->
         assert await ask(dsn, "SELECT text FROM kept") == "committed"
 
 
+async def test_a_server_that_is_killed_while_it_has_users_is_started_again(home: Path) -> None:
+    async with open_embedded(home) as dsn:
+        await keep(dsn, "committed")
+        pid = server_pid(home)
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: PostgresHome(home).pid_file.exists() and server_pid(home) != pid)
+        async with wait_for_exclusive(PostgresHome(home).start_lock, DEADLINE_SECONDS):
+            # Whoever started it has seen that it takes connections.
+            assert await ask(dsn, "SELECT text FROM kept") == "committed"
+    assert not server_runs(home)
+
+
 async def test_a_start_waits_for_a_backend_that_outlives_its_server(home: Path) -> None:
     with daemon(home) as (process, dsn):
         async with connected(dsn) as connection:
