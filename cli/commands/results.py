@@ -1,6 +1,7 @@
 """`storectl results`: the reports of a run."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import click
@@ -38,6 +39,7 @@ COLUMNS = (Column("FILE", 20, tail=True), Column("SEVERITY", 8), Column("CHECKER
 @status_option
 @filter_options
 @order_options
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The first N only. Default: all.")
 @url_option
 @output_option
 def results(
@@ -47,6 +49,7 @@ def results(
     details: bool,
     sort: str,
     reverse: bool,
+    limit: int | None,
     address: Address,
     output: str,
     **filters: Any,
@@ -63,7 +66,9 @@ def results(
     if not runs:
         raise Usage("Say of which runs: RUN..., or -n RUN.")
     query = [*(("run", run) for run in runs), *filter_query(filters), *order_query(sort, reverse)]
-    found = Client(address).reports([*query, *([("details", "true")] if details else [])])
+    found: Iterator[JsonObject] = islice(
+        Client(address).reports([*query, *([("details", "true")] if details else [])]), limit
+    )
     if output == "json":
         write_json_list(found)
         return

@@ -822,6 +822,14 @@ def test_plain_results_are_one_line_a_report(daemon: Daemon) -> None:
     assert lines[2:] == ["\t/a.c:1:2: here it starts", "\t/b.c:5:6: and ends"]
 
 
+@pytest.mark.parametrize(("output", "first"), [("plain", "/src/1.c"), ("json", '{"id": 1')])
+def test_a_limit_shows_the_first_reports_only(daemon: Daemon, output: str, first: str) -> None:
+    daemon.pages["reports"] = [report(number, id=number, file=f"/src/{number}.c") for number in range(1, 4)]
+    shown = storectl(daemon, "results", "shop", "--limit", "2", "-o", output).stdout
+    assert (shown.count(".c:12") or shown.count('"id"'), "3.c" in shown) == (2, False)
+    assert first in shown
+
+
 def test_a_table_of_results_fits_into_eighty_columns(daemon: Daemon) -> None:
     daemon.pages["reports"] = [report(1, checker="bugprone-narrowing-conversions-and-more"), report(2)]
     lines = storectl(daemon, "results", "shop", "-o", "table", COLUMNS="80").stdout.splitlines()
