@@ -1,11 +1,12 @@
--- Sources, known by the SHA-256 of their bytes.
+-- Sources, known by the SHA-256 of their bytes. Whether one is there is asked in a scalar subquery, which is looked up
+-- row by row: of a table that was never analysed the planner thinks that one row of it is no orphan, and compares each
+-- hash with all of them.
 
 -- name: missing_contents
 -- Those of the hashes that the product has no content of, or one that is about to be swept, in the order given.
 SELECT h.hash
 FROM unnest(:hashes::bytea[]) WITH ORDINALITY AS h (hash, position)
-WHERE NOT EXISTS (
-    SELECT FROM content c WHERE c.product_id = :product AND c.hash = h.hash AND c.orphaned_at IS NULL)
+WHERE (SELECT c.orphaned_at IS NULL FROM content c WHERE c.product_id = :product AND c.hash = h.hash) IS NOT TRUE
 ORDER BY h.position;
 
 -- name: insert_contents
@@ -13,8 +14,7 @@ ORDER BY h.position;
 INSERT INTO content (product_id, hash, size, reviewed, data)
 SELECT DISTINCT ON (n.hash) :product::integer, n.hash, n.size, n.reviewed, n.data
 FROM unnest(:hashes::bytea[], :sizes::bigint[], :reviewed::boolean[], :data::bytea[]) AS n (hash, size, reviewed, data)
-WHERE NOT EXISTS (
-    SELECT FROM content c WHERE c.product_id = :product AND c.hash = n.hash AND c.orphaned_at IS NULL)
+WHERE (SELECT c.orphaned_at IS NULL FROM content c WHERE c.product_id = :product AND c.hash = n.hash) IS NOT TRUE
 ORDER BY n.hash
 ON CONFLICT (product_id, hash) DO UPDATE SET orphaned_at = NULL WHERE content.orphaned_at IS NOT NULL;
 
@@ -26,8 +26,7 @@ ALTER TABLE incoming_content ALTER COLUMN data SET STORAGE EXTERNAL;
 INSERT INTO content (product_id, hash, size, reviewed, data)
 SELECT DISTINCT ON (n.hash) :product::integer, n.hash, n.size, n.reviewed, n.data
 FROM incoming_content n
-WHERE NOT EXISTS (
-    SELECT FROM content c WHERE c.product_id = :product AND c.hash = n.hash AND c.orphaned_at IS NULL)
+WHERE (SELECT c.orphaned_at IS NULL FROM content c WHERE c.product_id = :product AND c.hash = n.hash) IS NOT TRUE
 ORDER BY n.hash
 ON CONFLICT (product_id, hash) DO UPDATE SET orphaned_at = NULL WHERE content.orphaned_at IS NOT NULL;
 

@@ -67,3 +67,27 @@ async def test_a_content_that_was_handed_over_in_a_file_reads_back_in_pieces(
 async def test_a_content_that_is_not_there_has_no_pieces(engine: Engine) -> None:
     async with engine.connect() as conn:
         assert [piece async for piece in contents.packed_pieces(conn, PRODUCT, bytes(32))] == []
+
+
+MANY_CONTENTS = """
+INSERT INTO content (product_id, hash, size, data)
+SELECT 1, sha256(n::text::bytea), 1, '-'
+FROM generate_series(1, 20000) AS n
+"""
+
+
+@pytest.mark.parametrize("name", ["missing_contents", "insert_contents", "insert_incoming"])
+async def test_an_index_leads_to_each_content_though_the_table_was_never_analysed(engine: Engine, name: str) -> None:
+    query = contents.QUERIES[name]
+    hashes = [sha256(b"%d" % number).digest() for number in range(500)]
+    rows = {"hashes": hashes, "sizes": [1] * 500, "reviewed": [False] * 500, "data": [b"-"] * 500}
+    given = {"product": PRODUCT, **rows}
+    async with engine.begin() as conn:
+        await conn.execute("ALTER TABLE content SET (autovacuum_enabled = false)")
+        await conn.execute(MANY_CONTENTS)
+        await conn.execute(contents.QUERIES["create_incoming"].text)
+        values = query.arguments({key: given[key] for key in query.parameters})
+        plan = await conn.fetch(f"EXPLAIN {query.text}", *values)
+    lines = "\n".join(row[0] for row in plan)
+    assert "Index Scan using content_pkey on content c" in lines, lines
+    assert "Join" not in lines, lines

@@ -3,6 +3,7 @@
 import zlib
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -326,3 +327,21 @@ async def test_no_join_loops_over_all_pairs_of_rows_though_statistics_do_not_kno
         plan = await conn.fetch(f"EXPLAIN {query.text}", *values)
     lines = "\n".join(row[0] for row in plan)
     assert "Nested Loop" not in lines, lines
+
+
+MANY_FILES = """
+INSERT INTO file (product_id, id, path)
+SELECT 1, md5(n::text)::uuid, n::text
+FROM generate_series(1, 20000) AS n
+"""
+
+
+async def test_an_index_leads_to_each_file_though_the_table_was_never_analysed(engine: Engine) -> None:
+    query = merge.QUERIES["register_files"]
+    async with engine.begin() as conn:
+        await conn.execute("ALTER TABLE file SET (autovacuum_enabled = false)")
+        await conn.execute(MANY_FILES)
+        plan = await conn.fetch(f"EXPLAIN {query.text}", *query.arguments({"product": 1, "lease": uuid4()}))
+    lines = "\n".join(row[0] for row in plan)
+    assert "Index Scan using file_pkey on file f" in lines, lines
+    assert "Join" not in lines, lines
