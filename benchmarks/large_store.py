@@ -116,7 +116,7 @@ class Bench:
             started = time.perf_counter()
             with (
                 subprocess.Popen(
-                    [sys.executable, "-m", "benchmarks.timed_storectl", str(steps), *command],
+                    [sys.executable, "-m", "benchmarks.timed_storectl", str(steps), str(time.time()), *command],
                     env=clean_environment(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,

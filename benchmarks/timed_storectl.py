@@ -1,9 +1,9 @@
 """storectl that writes down how long each of its steps took.
 
-    python -m benchmarks.timed_storectl STEPS.json store FOLDER ...
+    python -m benchmarks.timed_storectl STEPS.json SINCE store FOLDER ...
 
-The steps are those that its progress bar shows; `start-up` is all before the first one, and `packing` is the part of
-`Uploading` in which the archive was made, not sent.
+The steps are those that its progress bar shows; `start-up` is all from SINCE (seconds since 1970) to the first one, and
+`packing` the part of `Uploading` in which the archive was made, not sent.
 """
 
 import json
@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 from storaged_cli import pack, upload
 from storaged_cli.commands import store
 from storaged_cli.main import main
@@ -24,10 +23,9 @@ from storaged_cli.progress import Progress
 class Steps(Progress):
     """Adds up what each step took."""
 
-    def __init__(self) -> None:
+    def __init__(self, since: float) -> None:
         self.seconds: Counter[str] = Counter()
-        self._name = "start-up"
-        self._since = psutil.Process().create_time()
+        self._name, self._since = "start-up", since
 
     def step(self, text: str, total: int | None = None, *, in_bytes: bool = False) -> None:
         now = time.time()
@@ -50,9 +48,9 @@ class TimedArchive(pack.Archive):
         TimedArchive.seconds += time.perf_counter() - started
 
 
-def run(target: Path) -> None:
+def run(target: Path, since: float) -> None:
     """storectl with the rest of the command line; the steps go to the file, in seconds by name."""
-    steps = Steps()
+    steps = Steps(since)
 
     @contextmanager
     def open_steps() -> Iterator[Progress]:
@@ -68,4 +66,4 @@ def run(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv.pop(1)))
+    run(Path(sys.argv.pop(1)), float(sys.argv.pop(1)))
