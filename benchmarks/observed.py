@@ -1,5 +1,6 @@
 """What a store costs beside time: memory of processes, and what is written to and kept in the database."""
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -85,6 +86,29 @@ def _is_python(pid: int) -> bool:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
         return b"python" in command.split(b"\0")[0] and b"resource_tracker" not in command
     return False
+
+
+def cpu_seconds(pid: int) -> float:
+    """What the process has had of the processors, with its children that have ended; 0 when it has ended itself."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+async def database_processes(dsn: str) -> list[int]:
+    """PostgreSQL's first process, and those that it has now; to be asked for before and after what is measured."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return _siblings(connection.get_server_pid())
+    finally:
+        await connection.close()
+
+
+def _siblings(pid: int) -> list[int]:
+    """The process above, and all that are directly below it."""
+    parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return [parent, *map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())]
 
 
 @dataclass(slots=True)
