@@ -14,7 +14,7 @@ from storaged.ingest.copy_text import bytea_field, json_field, row, text_field, 
 from storaged.ingest.hashes import md5_hex, path_hash, report_hash, source_lines, stored_hash
 from storaged.ingest.layout import READABLE_SUFFIXES, Read, ReportFolder
 from storaged.ingest.paths import resolve, trimmer
-from storaged.ingest.pieces import CutFile, cut, fingerprint
+from storaged.ingest.pieces import CutFile, cut, fingerprint, numbers_are_plain
 from storaged.ingest.plist import (
     Diagnostic,
     Malformed,
@@ -34,6 +34,8 @@ ENTRY_COST: Final = 8 << 10
 CHUNKS_EACH: Final = 4
 # Sources kept while report hashes are computed from them.
 SOURCES_KEPT: Final = 8
+# Pieces and path hashes of a store that a process remembers, some 180 MB of them.
+REMEMBERED: Final = 1_000_000
 UNKNOWN: Final = "unknown"
 
 
@@ -69,8 +71,13 @@ class Seen:
     # Those that fell to a skip file.
     skipped: set[bytes] = field(default_factory=set)
     path_hashes: dict[str, int] = field(default_factory=dict)
+    # Beyond so many pieces and path hashes nothing is remembered.
+    most: int = REMEMBERED
 
     def update(self, other: "Seen") -> None:
+        """Nothing is added when it is full: what comes again is read and staged again then."""
+        if len(self.pieces) + len(self.path_hashes) >= self.most:
+            return
         self.pieces.update(other.pieces)
         self.skipped |= other.skipped
         self.path_hashes.update(other.path_hashes)
@@ -253,7 +260,7 @@ class _Chunk:
         self.diagnostics += len(result.diagnostics)
 
     def _add_pieces(self, entry: ResultEntry, cut_file: CutFile) -> bool:
-        """False when one of them is malformed: the file is to be read whole then, which tells where it is wrong."""
+        """False when one is malformed, or odd: the file is to be read whole then, which tells where it is wrong."""
         file = self.files.of(entry, cut_file.frame)
         try:
             prints = self._fingerprints(entry, cut_file, file)
@@ -387,7 +394,13 @@ class _Chunk:
 
 
 def _read_piece(piece: bytes, files: int) -> Diagnostic:
-    return read_written(piece, files) or read_diagnostic(piece, files)
+    """Raises Malformed also for one whose fingerprint could be that of another."""
+    written = read_written(piece, files)
+    if written is not None:
+        return written
+    if not numbers_are_plain(piece):
+        raise Malformed("its numbers of files are not laid out as plistlib and Clang do")
+    return read_diagnostic(piece, files)
 
 
 def _ordinal(entry: ResultEntry, number: int) -> int:

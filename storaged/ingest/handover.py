@@ -29,7 +29,7 @@ CHUNK_BYTES: Final = 2 << 20
 BATCH_BYTES: Final = 4 << 20
 # Hashes of sources that are elsewhere, asked for at a time; each has 32 bytes.
 HASHES_AT_ONCE: Final = 20_000
-# Stores whose reports a worker remembers, so as not to read them twice; 200,000 reports take some 50 MB.
+# Stores whose reports a worker remembers, so as not to read them twice; 200,000 different reports take some 70 MB.
 STORES_REMEMBERED: Final = 2
 # What is larger than this is handed over in a file.
 INLINE_BYTES: Final = 1 << 20

@@ -20,69 +20,65 @@ from storaged.ingest.plist import (
 )
 
 # Text as XML may have it, without what is no character there; entities are the five that need no declaration.
-_TEXT: Final = (
-    rb"<string>([^<>&\x00-\x08\x0b-\x1f]*+(?:&(?:lt|gt|amp|quot|apos);[^<>&\x00-\x08\x0b-\x1f]*+)*+)</string>"
-)
-_INTEGER: Final = rb"<integer>(\d{1,9})</integer>"
+_PLAIN: Final = r"[^<>&\x00-\x08\x0b-\x1f\ufffe\uffff]*+"
+_TEXT: Final = rf"<string>({_PLAIN}(?:&(?:lt|gt|amp|quot|apos);{_PLAIN})*+)</string>"
+_INTEGER: Final = r"<integer>([0-9]{1,9})</integer>"
+# White space as XML has it.
+_GAP: Final = r"[ \t\n\r]*"
 # The ampersand last: what it makes is no entity.
 _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
-# Bytes of U+FFFE and U+FFFF, which XML has not, and of a few characters that it has.
-_NO_CHARACTERS: Final = b"\xef\xbf"
 
 
-def _key(name: bytes, value: bytes) -> bytes:
-    return rb"\s*<key>" + name + rb"</key>\s*" + value
+def _key(name: str, value: str) -> str:
+    return rf"{_GAP}<key>{name}</key>{_GAP}{value}"
 
 
-def _ignored(pattern: bytes) -> bytes:
+def _ignored(pattern: str) -> str:
     """The pattern without its group."""
-    return pattern.replace(b"(", b"(?:", 1)
+    return pattern.replace("(", "(?:", 1)
 
 
-_PLACE: Final = (
-    rb"\s*<dict>" + _key(b"col", _INTEGER) + _key(b"file", _INTEGER) + _key(b"line", _INTEGER) + rb"\s*</dict>"
-)
-_PAIR: Final = rb"<array>" + _PLACE + _PLACE + rb"\s*</array>"
+_PLACE: Final = rf"{_GAP}<dict>{_key('col', _INTEGER)}{_key('file', _INTEGER)}{_key('line', _INTEGER)}{_GAP}</dict>"
+_PAIR: Final = rf"<array>{_PLACE}{_PLACE}{_GAP}</array>"
 _HEAD: Final = re.compile(
-    rb"<dict>"
-     rb"(?:" + _key(b"category", _ignored(_TEXT)) + rb")?"
-    + _key(b"check_name", _TEXT)
-    + _key(b"description", _TEXT)
-    + _key(b"issue_hash_content_of_line_in_context", _TEXT)
-    + _key(b"location", _PLACE)
-    + _key(b"path", rb"<array>")
-)  # fmt: skip
-_EVENT: Final = re.compile(
-    rb"\s*<dict>"
-     rb"(?:" + _key(b"depth", _ignored(_INTEGER)) + rb")?"
-    + _key(b"kind", rb"<string>event</string>")
-    + _key(b"location", _PLACE)
-    + _key(b"message", _TEXT)
-    + rb"(?:" + _key(b"ranges", rb"<array>\s*" + _PAIR + rb"\s*</array>") + rb")?"
-    + rb"\s*</dict>"
-)  # fmt: skip
-_CONTROL: Final = re.compile(
-    rb"\s*<dict>"
-    + _key(b"edges", rb"<array>\s*<dict>" + _key(b"end", _PAIR) + _key(b"start", _PAIR) + rb"\s*</dict>\s*</array>")
-    + _key(b"kind", rb"<string>control</string>")
-    + rb"\s*</dict>"
+    "<dict>"
+    f"(?:{_key('category', _ignored(_TEXT))})?"
+    + _key("check_name", _TEXT)
+    + _key("description", _TEXT)
+    + _key("issue_hash_content_of_line_in_context", _TEXT)
+    + _key("location", _PLACE)
+    + _key("path", "<array>")
 )
-_END: Final = re.compile(rb"\s*</array>(?:" + _key(b"type", _ignored(_TEXT)) + rb")?\s*</dict>\s*")
+_EVENT: Final = re.compile(
+    f"{_GAP}<dict>"
+    f"(?:{_key('depth', _ignored(_INTEGER))})?"
+    + _key("kind", "<string>event</string>")
+    + _key("location", _PLACE)
+    + _key("message", _TEXT)
+    + f"(?:{_key('ranges', f'<array>{_GAP}{_PAIR}{_GAP}</array>')})?"
+    + f"{_GAP}</dict>"
+)
+_EDGE: Final = f"<dict>{_key('end', _PAIR)}{_key('start', _PAIR)}{_GAP}</dict>"
+_CONTROL: Final = re.compile(
+    f"{_GAP}<dict>"
+    + _key("edges", f"<array>{_GAP}{_EDGE}{_GAP}</array>")
+    + _key("kind", "<string>control</string>")
+    + f"{_GAP}</dict>"
+)
+_END: Final = re.compile(f"{_GAP}</array>(?:{_key('type', _ignored(_TEXT))})?{_GAP}</dict>{_GAP}")
 
 
 def read_written(xml: bytes, files: int) -> Diagnostic | None:
     """The diagnostic, of a result file that has so many files; None when it deviates from the layout."""
-    head = _HEAD.match(xml)
-    if head is None or _NO_CHARACTERS in xml:
-        return None
     try:
-        found = _diagnostic(head)
+        head = _HEAD.match(xml.decode())
     except UnicodeDecodeError:
         return None
+    found = None if head is None else _diagnostic(head)
     return None if found is None or highest_file(found) >= files else found
 
 
-def _diagnostic(head: re.Match[bytes]) -> Diagnostic | None:
+def _diagnostic(head: re.Match[str]) -> Diagnostic | None:
     checker, message, report_hash, *at = head.groups()
     steps = _steps(head.string, head.end())
     if steps is None:
@@ -91,7 +87,7 @@ def _diagnostic(head: re.Match[bytes]) -> Diagnostic | None:
         at=_location(at),
         checker=_text(checker) or NO_CHECKER,
         message=_text(message),
-        report_hash=None if report_hash in {b"", b"0"} else _text(report_hash),
+        report_hash=None if report_hash in {"", "0"} else _text(report_hash),
         annotations={},
         stored_annotations={},
         events=steps[0],
@@ -100,7 +96,7 @@ def _diagnostic(head: re.Match[bytes]) -> Diagnostic | None:
     )
 
 
-def _steps(xml: bytes, at: int) -> tuple[list[Event], list[Edge]] | None:
+def _steps(xml: str, at: int) -> tuple[list[Event], list[Edge]] | None:
     """The path that begins here, if it has events and the diagnostic ends behind it."""
     events: list[Event] = []
     edges: list[Edge] = []
@@ -115,7 +111,7 @@ def _steps(xml: bytes, at: int) -> tuple[list[Event], list[Edge]] | None:
     return (events, edges) if events and _END.fullmatch(xml, at) else None
 
 
-def _event(found: Sequence[bytes]) -> Event:
+def _event(found: Sequence[str]) -> Event:
     at = _location(found[:3])
     message = _text(found[3])
     if len(found) == 4:
@@ -124,20 +120,19 @@ def _event(found: Sequence[bytes]) -> Event:
     return Event(at, Span(at.file, start_line, start_column, end_line, end_column), message)
 
 
-def _edge(found: Sequence[bytes]) -> Edge:
+def _edge(found: Sequence[str]) -> Edge:
     """The end of an edge stands before its start."""
     end, start = (_location(found[0:3]), _location(found[3:6])), (_location(found[6:9]), _location(found[9:12]))
     return start, end
 
 
-def _location(found: Sequence[bytes]) -> Location:
+def _location(found: Sequence[str]) -> Location:
     column, file, line = map(int, found)
     return Location(line, column, file)
 
 
-def _text(found: bytes) -> str:
-    text = found.decode()
-    if "&" in text:
+def _text(found: str) -> str:
+    if "&" in found:
         for entity, character in _ENTITIES:
-            text = text.replace(entity, character)
-    return text
+            found = found.replace(entity, character)
+    return found

@@ -23,13 +23,20 @@ LEASE = "6b7a1a52-6d0f-4f6e-9a0e-0d3f8d3e5c11"
 LONG = diagnostic(
     path=[control((place(1, 1), place(1, 2)), (place(2, 1), place(2, 2))), event(2, 3, "a < b && c")],
     notes=[{"location": place(4, 4), "message": "n"}],
+    category="logic",
+    type="bug",
     **{"report-annotation": {"testcase": "größer"}},
 )
-WHOLE = plist(diagnostic(), LONG, diagnostic(location=place(9, 9, 1)), metadata={"analyzer": {"name": "clangsa"}})
+WHOLE = plist(
+    diagnostic(category="logic", type="bug"),
+    LONG,
+    diagnostic(location=place(9, 9, 1)),
+    metadata={"analyzer": {"name": "clangsa"}},
+)
 AS_CLANG = re.sub(rb"</key>\s+<(integer|string)>", rb"</key><\1>", WHOLE).replace(b"\t", b" ")
 DECEITS = [
     b"<!-- x -->", b"<!--", b"-->", b"<![CDATA[", b"]]>", b"<?x ?>", b"&lt;", b"&x;", b"&#60;", b"<", b">", b"\0",
-    b"\xff", b" x='y'", b'encoding="latin-1"', b'<!DOCTYPE plist [<!ENTITY x "y">]>', b"<plist>", b"</array>",
+    b"\x0c", b"\xff", b" x='y'", b'encoding="latin-1"', b'<!DOCTYPE plist [<!ENTITY x "y">]>', b"<plist>", b"</array>",
     b"\n\t\t</dict>\n\t\t<dict>", b"\n\t\t</dict>", b"\n\t\t<dict>", b"</dict><dict>", b"<dict/>", b"<array>",
     b"<key>diagnostics</key>", b"<key>diagnostics</key>\n\t<array>\n\t\t<dict>\n\t\t</dict>\n\t</array>",
     b"<key>file</key><integer>1</integer>", b"<key>file</key><integer>7</integer>", b"<integer>-1</integer>",
@@ -88,11 +95,35 @@ def test_whatever_is_done_to_a_file_its_pieces_tell_what_it_tells(
         pytest.param(lambda data: data.replace(b"\n\t\t<dict>", b"\n<dict>", 2)[:-1] + b" ", id="another indentation"),
         pytest.param(lambda data: data.replace(b"UTF-8", b"ISO-8859-1"), id="another encoding"),
         pytest.param(lambda data: data.replace(b"<key>files", b"<key>diagnostics</key><array/><key>files"), id="two"),
+        pytest.param(
+            lambda data: data.replace(b"<key>files", b"<key >diagnostics</key><array/><key>files"), id="as two"
+        ),
+        pytest.param(lambda data: data.replace(b"<key>files", b"<key>&#100;</key><array/><key>files"), id="by number"),
+        pytest.param(lambda data: data.replace(b"\n\t\t<", b"\x0c<").replace(b"\n\t\t</", b"\x0c</"), id="form feed"),
+        pytest.param(lambda data: data.replace(b">bad<", b">\0<"), id="the byte 0"),
     ],
 )
 def test_what_could_deceive_is_not_cut(deceit: Any) -> None:
     assert by_pieces(WHOLE) is not None
     assert by_pieces(deceit(WHOLE)) is None
+
+
+def test_a_list_of_diagnostics_beside_that_of_the_plist_is_not_read_for_it() -> None:
+    nested = WHOLE.replace(b"<key>diagnostics", b"<key>x</key><dict><key>diagnostics")
+    data = nested.replace(b"<key>files", b"</dict><key >diagnostics</key><array><dict/></array><key>files")
+    with pytest.raises(BadResultFile, match="location is not"):
+        read_plist("x.plist", data)
+    assert by_pieces(data) is None
+
+
+@pytest.mark.parametrize("odd", [b"\xff", b"\x0c", b"\xef\xbf\xbf", b"\xed\xa0\x80"])
+@pytest.mark.parametrize("place", [b"logic<", b"bug<", b"bad<", b"</dict>"])
+def test_what_is_no_xml_is_not_read_without_a_parser(odd: bytes, place: bytes) -> None:
+    pieces = cut(plist(diagnostic(category="logic", type="bug")))
+    assert pieces is not None
+    (piece,) = pieces.diagnostics
+    assert read_piece(piece, 2) is not None
+    assert read_piece(piece.replace(place, odd + place), 2) is None
 
 
 TEXTS = st.text(st.sampled_from("ab<>&'\"\n\t \\é✓\ufffd\ufffe"), max_size=6) | st.sampled_from(["", "0", "&lt;"])
@@ -180,6 +211,34 @@ def test_a_report_that_another_file_numbers_otherwise_is_a_repetition(tmp_path: 
     first, second = plist(IN_HEADER), plist(turned, diagnostic(), files=["/src/b.h", "/src/a.c"])
     chunk = chunk_of(tmp_path, first, second)
     assert (chunk.diagnostics, chunk.duplicates, chunk.report_rows) == (3, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [b"<integer> 1</integer>", b"<integer >1</integer>", b"<integer>+1</integer>", b"<integer>&#49;</integer>",
+     b"<integer><![CDATA[1]]></integer>", b"<integer>0000000001</integer>"],
+)  # fmt: skip
+def test_a_number_of_a_file_that_is_written_otherwise_is_seen_all_the_same(tmp_path: Path, number: bytes) -> None:
+    results = [plist(IN_HEADER), plist(IN_HEADER, files=["/src/a.c", "/src/c.h"])]
+    odd = [re.sub(rb"(<key>file</key>\s*)<integer>1</integer>", rb"\1" + number, result) for result in results]
+    assert odd[0] != results[0]
+    chunk = chunk_of(tmp_path, *odd)
+    assert (chunk.faults, chunk.duplicates, chunk.report_rows) == ((), 0, 2)
+
+
+def test_what_only_looks_like_a_number_of_a_file_is_text(tmp_path: Path) -> None:
+    def said(number: int) -> bytes:
+        text = b"<![CDATA[<key>file</key><integer>%d</integer>]]>" % number
+        return plist(diagnostic(path=[event(2, 3, "TEXT")]), files=["/src/a.c", "/src/a.c"]).replace(b"TEXT", text)
+
+    assert chunk_of(tmp_path, said(0), said(1)).report_rows == 2
+
+
+def test_a_process_that_remembers_enough_stages_again(tmp_path: Path) -> None:
+    seen = Seen(most=2)
+    results = [plist(diagnostic()), plist(IN_HEADER), plist(diagnostic(), IN_HEADER)]
+    chunks = [chunk_of(tmp_path, *results, only=slice(at, at + 1), seen=seen) for at in range(3)]
+    assert [(chunk.report_rows, chunk.duplicates) for chunk in chunks] == [(1, 0), (1, 0), (1, 1)]
 
 
 def test_a_report_of_an_earlier_chunk_is_not_staged_again(tmp_path: Path) -> None:
