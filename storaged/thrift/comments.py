@@ -73,17 +73,18 @@ def _change(text: str) -> str | None:
         return None
     match words:
         case [SystemComment.REVIEW_CHANGED, before, after]:
-            return f"%author% changed review status {_from_to('review-status', before, after)} %date%"
+            return _told("review-status", "reviewed it as", before, after)
         case [SystemComment.REVIEW_CHANGED_WITH_MESSAGE, before, after, message]:
-            change = _from_to("review-status", before, after)
-            return f"%author% changed review status {change} with <i>{message}</i> message %date%"
+            return _told("review-status", "reviewed it as", before, after, f", saying <i>{message}</i>")
         case [SystemComment.COMMENT_CHANGED, before, after]:
-            return f"%author% changed comment message {_from_to('comment-message', before, after)} %date%"
+            return _told("comment-message", "wrote the comment anew:", before, after)
     return None
 
 
-def _from_to(of: str, before: str, after: str) -> str:
-    return f'from <b class="old-{of}">{before}</b> to <b class="new-{of}">{after}</b>'
+def _told(of: str, did: str, before: str, after: str, why: str = "") -> str:
+    """The viewer wants the author before the date, and gives the classes their looks."""
+    now, then = f'<b class="new-{of}">{after}</b>', f'<b class="old-{of}">{before}</b>'
+    return f"%author% {did} {now}{why}; before, it was {then}. %date%"
 
 
 def _message(text: str | None) -> str:

@@ -139,9 +139,9 @@ def comments(daemon: DaemonProcess, report_id: int, kind: CommentKind) -> list[A
 
 
 def changed_review(before: str, after: str, message: str = "") -> str:
-    change = f'from <b class="old-review-status">{before}</b> to <b class="new-review-status">{after}</b>'
-    said = f" with <i>{message}</i> message" if message else ""
-    return f"%author% changed review status {change}{said} %date%"
+    now, then = f'<b class="new-review-status">{after}</b>', f'<b class="old-review-status">{before}</b>'
+    why = f", saying <i>{message}</i>" if message else ""
+    return f"%author% reviewed it as {now}{why}; before, it was {then}. %date%"
 
 
 def test_each_change_of_a_review_is_written_down_as_a_comment_of_the_system(pantry: DaemonProcess) -> None:
@@ -172,11 +172,10 @@ def test_what_a_comment_said_before_it_was_changed_is_written_down(pantry: Daemo
     for _ in range(2):
         assert call(pantry, "updateComment", commentId=mine, newMessage="no")
     told = comments(pantry, number, CommentKind.SYSTEM)
-    change = (
-        'from <b class="old-comment-message">it&#x27;s &lt;b&gt;</b> to <b class="new-comment-message">no</b> %date%'
-    )
-    assert [one["message"] for one in told if "comment message" in one["message"]][:1] == [
-        f"%author% changed comment message {change}"
+    now, then = "new-comment-message", "old-comment-message"
+    assert [one["message"] for one in told if now in one["message"]][:1] == [
+        f'%author% wrote the comment anew: <b class="{now}">no</b>; before, it was '
+        f'<b class="{then}">it&#x27;s &lt;b&gt;</b>. %date%'
     ]
     assert sum("it&#x27;s" in one["message"] for one in told) == 1
     for method, more in (("updateComment", {"newMessage": "x"}), ("removeComment", {})):
