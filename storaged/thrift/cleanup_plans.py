@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from storaged.api.params import INDEXED_BYTES, read_object
+from storaged.api.params import read_object
 from storaged.auth.permissions import Right
 from storaged.store import cleanup_plans
 from storaged.store.cleanup_plans import Plan, PlanValues
@@ -10,7 +10,7 @@ from storaged.thrift import structs
 from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.faults import Refused
 from storaged.thrift.structs import ErrorCode
-from storaged.thrift.values import HASH_TEXT, WRITTEN_TEXT, some, time_or_none
+from storaged.thrift.values import HASH_TEXT, WRITTEN_TEXT, checked_name, some, time_or_none
 
 
 async def get_cleanup_plans(call: Call, plan_filter: structs.CleanupPlanFilter | None) -> list[structs.CleanupPlan]:
@@ -76,10 +76,8 @@ async def unset_cleanup_plan(call: Call, plan_id: int, report_hashes: list[str] 
 
 def _values(name: str, description: str | None, due: int | None) -> PlanValues:
     """Raises Refused, BadRequest."""
-    if not name or len(name.encode()) > INDEXED_BYTES:
-        raise Refused(f"The name of a cleanup plan has between 1 and {INDEXED_BYTES} bytes.")
     about = None if description is None else read_object(WRITTEN_TEXT, description, "description")
-    return PlanValues(name, about, time_or_none(due))
+    return PlanValues(checked_name(name, "cleanup plan"), about, time_or_none(due))
 
 
 def _taken(name: str) -> Refused:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from storaged.api.params import INDEXED_BYTES, read_object
+from storaged.api.params import read_object
 from storaged.auth.permissions import Right
 from storaged.store import components
 from storaged.store.components import Component
@@ -10,7 +10,7 @@ from storaged.thrift import structs
 from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.faults import Refused
 from storaged.thrift.structs import ErrorCode
-from storaged.thrift.values import LONGER_TEXT
+from storaged.thrift.values import LONGER_TEXT, checked_name
 
 # All files that no component has. It is in no table, and can be neither changed nor removed.
 OTHER: Final = "Other (auto-generated)"
@@ -48,8 +48,7 @@ async def remove_source_component(call: Call, name: str) -> bool:
 def _check_name(name: str) -> None:
     if name == OTHER:
         raise Refused(f"The source component {OTHER!r} can be neither changed nor removed.")
-    if not name or len(name.encode()) > INDEXED_BYTES:
-        raise Refused(f"The name of a source component has between 1 and {INDEXED_BYTES} bytes.")
+    checked_name(name, "source component")
 
 
 def _data(component: Component) -> structs.SourceComponentData:

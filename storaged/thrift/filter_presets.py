@@ -2,7 +2,8 @@
 
 from typing import Any, Final, cast
 
-from storaged.api.params import INDEXED_BYTES
+import orjson
+
 from storaged.auth.permissions import Right
 from storaged.database.sql import Connection
 from storaged.store import filter_presets
@@ -11,6 +12,10 @@ from storaged.thrift import structs
 from storaged.thrift.calls import Call, Handled, Methods
 from storaged.thrift.faults import Refused
 from storaged.thrift.structs import ErrorCode
+from storaged.thrift.values import checked_name
+
+# Of the filter of a preset, as JSON; each list of presets has all of them.
+FILTER_BYTES: Final = 200_000
 
 
 async def list_filter_presets(call: Call) -> list[structs.FilterPreset]:
@@ -26,8 +31,7 @@ async def get_filter_preset(call: Call, preset_id: int) -> structs.FilterPreset:
 
 async def store_filter_preset(call: Call, preset: structs.FilterPreset) -> int:
     """Add a preset, or with the id of one change that; its id."""
-    name, known = _checked(preset.get("name")), preset.get("id", -1)
-    asked = cast("dict[str, Any]", preset.get("reportFilter", {}))
+    name, known, asked = _checked(preset.get("name")), preset.get("id", -1), _filter(preset)
     async with call.services.engine.begin() as conn:
         if known < 0:
             added = await filter_presets.add_preset(conn, call.product.id, name, asked)
@@ -65,9 +69,15 @@ def _unknown(preset_id: int) -> Refused:
 
 
 def _checked(name: str | None) -> str:
-    if not name or len(name.encode()) > INDEXED_BYTES:
-        raise Refused(f"The name of a filter preset has between 1 and {INDEXED_BYTES} bytes.")
-    return name
+    return checked_name(name, "filter preset")
+
+
+def _filter(preset: structs.FilterPreset) -> dict[str, Any]:
+    """Raises Refused."""
+    asked = cast("dict[str, Any]", preset.get("reportFilter", {}))
+    if len(orjson.dumps(asked)) > FILTER_BYTES:
+        raise Refused(f"The filter of a preset has at most {FILTER_BYTES} bytes as JSON.")
+    return asked
 
 
 def _free(name: str, preset_id: int | None) -> int:

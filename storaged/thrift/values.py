@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import StringConstraints, TypeAdapter
 
-from storaged.api.params import LongText, Text, in_utc
+from storaged.api.params import INDEXED_BYTES, LongText, Text, in_utc
 from storaged.model import DetectionStatus as Detection
 from storaged.store.numbered import Extent
 from storaged.thrift import structs
@@ -22,6 +22,13 @@ MAX_QUERY_SIZE: Final = 500
 Value = TypeVar("Value")
 
 DETECTION: Final = {status: structs.DetectionStatus[status.name] for status in Detection}
+
+
+def checked_name(name: str | None, of: str) -> str:
+    """The name of a thing, which an index has; raises Refused."""
+    if not name or len(name.encode()) > INDEXED_BYTES:
+        raise Refused(f"The name of a {of} has between 1 and {INDEXED_BYTES} bytes.")
+    return name
 
 
 def time_text(moment: datetime) -> str:

@@ -172,11 +172,10 @@ def test_what_a_comment_said_before_it_was_changed_is_written_down(pantry: Daemo
     for _ in range(2):
         assert call(pantry, "updateComment", commentId=mine, newMessage="no")
     told = comments(pantry, number, CommentKind.SYSTEM)
-    now, then = "new-comment-message", "old-comment-message"
-    assert [one["message"] for one in told if now in one["message"]][:1] == [
-        f'%author% wrote the comment anew: <b class="{now}">no</b>; before, it was '
-        f'<b class="{then}">it&#x27;s &lt;b&gt;</b>. %date%'
-    ]
+    now, then = '<b class="new-comment-message">no</b>', '<b class="old-comment-message">it&#x27;s &lt;b&gt;</b>'
+    assert next(one["message"] for one in told if "comment-message" in one["message"]) == (
+        f"%author% wrote the comment anew: {now}; before, it was {then}. %date%"
+    )
     assert sum("it&#x27;s" in one["message"] for one in told) == 1
     for method, more in (("updateComment", {"newMessage": "x"}), ("removeComment", {})):
         with pytest.raises(Failed, match="Nobody wrote a comment with the id"):
@@ -351,6 +350,11 @@ def test_filter_presets_are_kept_as_they_were_given_changed_renamed_and_deleted(
         ("storeFilterPreset", {"preset": {"id": 999, "name": "x"}}, "no filter preset with the id 999"),
         ("storeFilterPreset", {"preset": {"id": -1}}, "between 1 and 2000 bytes"),
         ("storeFilterPreset", {"preset": {"id": -1, "name": "x" * 2001}}, "between 1 and 2000 bytes"),
+        (
+            "storeFilterPreset",
+            {"preset": {"id": -1, "name": "x", "reportFilter": {"checkerName": ["c" * 200_000]}}},
+            "at most 200000 bytes",
+        ),
     ],
 )
 def test_a_filter_preset_that_cannot_be_is_told(pantry: DaemonProcess, method: str, arguments: Any, told: str) -> None:
