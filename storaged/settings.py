@@ -48,14 +48,15 @@ class Variables(EnvSettingsSource):
         }
 
 
-# Kubernetes gives every pod such variables of each service: of one named storaged they begin as ours do.
-_SERVICE_LINK = re.compile(rf"{PREFIX}SERVICE_(HOST|PORT\w*)|{PREFIX}PORT_\d+_(TCP|UDP|SCTP)\w*")
+# Kubernetes gives every pod such variables of each service: of storaged and storaged-postgresql they begin as ours do.
+_SERVICE_LINK = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP|SCTP)\w*)")
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
 
 def is_service_link(name: str, value: str) -> bool:
     """Whether it is what Kubernetes tells of a service, such as STORAGED_PORT=tcp://10.0.0.1:8001."""
-    return bool(_SERVICE_LINK.fullmatch(name) or (name == f"{PREFIX}PORT" and _SERVICE_ADDRESS.match(value)))
+    is_port = name.startswith(PREFIX) and name.endswith("_PORT")
+    return bool(_SERVICE_LINK.fullmatch(name) or (is_port and _SERVICE_ADDRESS.match(value)))
 
 
 def _named(folder: Any) -> Any:

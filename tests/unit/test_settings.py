@@ -121,6 +121,9 @@ def test_what_kubernetes_tells_of_a_service_named_storaged_is_no_setting(
         "STORAGED_PORT_8001_TCP_ADDR": "10.0.0.1",
         "STORAGED_SERVICE_HOST": "10.0.0.1",
         "STORAGED_SERVICE_PORT_HTTP": "8001",
+        "STORAGED_POSTGRESQL_PORT": "tcp://10.0.0.2:5432",
+        "STORAGED_POSTGRESQL_PORT_5432_TCP_PROTO": "tcp",
+        "STORAGED_POSTGRESQL_SERVICE_HOST": "10.0.0.2",
     }
     for name, value in links.items():
         monkeypatch.setenv(name, value)
@@ -128,5 +131,8 @@ def test_what_kubernetes_tells_of_a_service_named_storaged_is_no_setting(
     config.write_text("port = 1\n")
     assert load_settings(config).port == 1
     assert list(unknown_variables(links, VARIABLES)) == []
+    assert [name for name, _ in unknown_variables({"STORAGED_METRICS_PORT": "9"}, VARIABLES)] == [
+        "STORAGED_METRICS_PORT"
+    ]
     monkeypatch.setenv("STORAGED_PORT", "2")
     assert load_settings(config).port == 2
