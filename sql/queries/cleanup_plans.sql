@@ -33,7 +33,7 @@ WHERE product_id = :product AND id = :plan;
 DELETE FROM cleanup_plan WHERE product_id = :product AND id = :plan;
 
 -- name: lock_plan
-SELECT id FROM cleanup_plan WHERE product_id = :product AND id = :plan FOR SHARE;
+SELECT id FROM cleanup_plan WHERE product_id = :product AND id = :plan FOR UPDATE;
 
 -- name: add_hash
 INSERT INTO cleanup_plan_hash (product_id, plan_id, report_hash, foreign_hash)

@@ -53,6 +53,11 @@ async def add_plan(conn: Connection, product: ProductId, values: PlanValues) -> 
     return added
 
 
+async def lock_plan(conn: Connection, product: ProductId, plan: int) -> bool:
+    """Let nobody else change the plan until the caller's transaction ends; False when there is no such plan."""
+    return await QUERIES["lock_plan"].value(conn, product=product, plan=plan) is not None
+
+
 async def change_plan(conn: Connection, product: ProductId, plan: int, values: PlanValues) -> bool:
     """False where another plan has the name."""
     try:
@@ -75,7 +80,7 @@ async def remove_plan(conn: Connection, product: ProductId, plan: int) -> bool:
 
 async def add_hashes(conn: Connection, product: ProductId, plan: int, report_hashes: Sequence[str]) -> bool:
     """Put report hashes into a plan beside those in it. False when there is no such plan. The caller's transaction."""
-    if not await _lock(conn, product, plan):
+    if not await lock_plan(conn, product, plan):
         return False
     rows = ({"product": product, "plan": plan, **hash_columns(text)} for text in sorted(report_hashes))
     await QUERIES["add_hash"].execute_many(conn, rows)
@@ -84,7 +89,7 @@ async def add_hashes(conn: Connection, product: ProductId, plan: int, report_has
 
 async def remove_hashes(conn: Connection, product: ProductId, plan: int, report_hashes: Sequence[str]) -> bool:
     """Take report hashes out of a plan. False when there is no such plan. The caller's transaction."""
-    if not await _lock(conn, product, plan):
+    if not await lock_plan(conn, product, plan):
         return False
     keys = [report_key(text) for text in report_hashes]
     await QUERIES["remove_hashes"].execute(conn, product=product, plan=plan, report_hashes=keys)
@@ -94,11 +99,6 @@ async def remove_hashes(conn: Connection, product: ProductId, plan: int, report_
 async def hashes_of_plans(conn: Connection, product: ProductId, names: Sequence[str]) -> list[UUID]:
     """The keys of the hashes that are in plans of these names, be they open or closed."""
     return [row["report_hash"] for row in await QUERIES["hashes_of_plans"].fetch(conn, product=product, names=names)]
-
-
-async def _lock(conn: Connection, product: ProductId, plan: int) -> bool:
-    """Let nobody remove the plan until the transaction ends; False when there is no such plan."""
-    return await QUERIES["lock_plan"].value(conn, product=product, plan=plan) is not None
 
 
 def _columns(values: PlanValues) -> dict[str, Any]:

@@ -41,7 +41,7 @@ async def update_cleanup_plan(call: Call, plan_id: int, name: str, description: 
     """All becomes as given: what did not come, is not set any more."""
     values = _values(name, description, due)
     async with call.services.engine.begin() as conn:
-        _known(bool(await cleanup_plans.list_plans(conn, call.product.id, ids=[plan_id])), plan_id)
+        _known(await cleanup_plans.lock_plan(conn, call.product.id, plan_id), plan_id)
         if not await cleanup_plans.change_plan(conn, call.product.id, plan_id, values):
             raise _taken(name)
     return True
