@@ -2,19 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
-from uuid import uuid4
 
-import asyncpg
-
+from benchmarks.dashboard import open_database
 from benchmarks.observed import cpu_seconds
 from storaged.database.copy import copy_rows
 from storaged.database.engine import open_connection
@@ -23,7 +20,6 @@ from storaged.ingest.chunks import warm_up
 from storaged.ingest.handover import Parsed, Places, Upload, parse_places, plan_store
 from storaged.ingest.values import ArchiveLimits
 from storaged.store.staging import FILE_COLUMNS, REPORT_COLUMNS
-from tests.conftest import database_of
 
 LEASE: Final = "00000000-0000-0000-0000-000000000000"
 # Plain tables to copy to, then what the first store of a run comes to when nothing is to be compared.
@@ -121,7 +117,7 @@ def _write_once(rows: Iterator[bytes], target: Path, *, key: int) -> int:
 
 async def merge_bare(dsn: str, rows: Rows) -> tuple[float, float, float]:
     """Seconds of COPY, of the merge, and of CPU time, into a database of its own on the server, dropped at the end."""
-    async with _database(dsn) as url:
+    async with open_database(dsn) as url:
         connection = await open_connection(url)
         await migrate(connection)
         await connection.execute(STAGE)
@@ -136,18 +132,6 @@ async def merge_bare(dsn: str, rows: Rows) -> tuple[float, float, float]:
         merged, cpu = time.perf_counter(), cpu_seconds(backend) - cpu
         await connection.close()
     return copied - started, merged - copied, cpu
-
-
-@asynccontextmanager
-async def _database(dsn: str) -> AsyncIterator[str]:
-    name = f"bench_{uuid4().hex}"
-    server = await asyncpg.connect(dsn)
-    await server.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
-    try:
-        yield database_of(dsn, name)
-    finally:
-        await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-        await server.close()
 
 
 def measure_bare(archive: Path, size: int, dsn: str, scratch: Path, cores: int) -> Bare:
